@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+
+#include "weft/comm/communicator.hpp"
+
+namespace weft {
+
+/// Initialises MPI on construction and finalises it on destruction, unless an exception is on its way out: a
+/// finalise would wait for ranks that may never come. One per program, made in main.
+class MpiSession {
+ public:
+  MpiSession(int& argc, char**& argv);
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  /// All ranks, on host memory; non-blocking MPI collectives underneath. Must not outlive the session.
+  std::unique_ptr<Communicator> world() const;
+  /// Ends every rank at once with this exit code; for a failure that only this rank knows of. Does not
+  /// return.
+  [[noreturn]] void abort(int exit_code) const;
+};
+
+/// The version of the MPI library, one line.
+std::string mpi_library_version();
+
+}  // namespace weft

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace weft {
+
+/// The four things that a user needs to put a mistake right.
+struct Complaint {
+  std::string place;     ///< file and line, config key, argument, environment variable, rank
+  std::string found;     ///< the value that was found, or what happened
+  std::string expected;  ///< what was expected; empty where `found` says it all
+  std::string remedy;    ///< what to do about it
+};
+
+/// A mistake of the user's or of the surroundings: config, file, argument, environment, rank count, disk.
+/// Exit code 2. The message is one line: `place: found; expected ...; remedy`.
+class UserError : public std::runtime_error {
+ public:
+  explicit UserError(const Complaint& complaint);
+  /// Takes over a message that another rank already put into words.
+  explicit UserError(const std::string& line) : std::runtime_error(line) {}
+};
+
+/// A bug in Weft: a broken invariant. Exit code 1. The message ends with the place in the source and the call
+/// stack.
+class InternalError : public std::runtime_error {
+ public:
+  explicit InternalError(std::string_view what, std::source_location where = std::source_location::current());
+};
+
+/// Throws InternalError unless `invariant` holds.
+void require(bool invariant, std::string_view what,
+             std::source_location where = std::source_location::current());
+
+}  // namespace weft

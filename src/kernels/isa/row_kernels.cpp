@@ -1,0 +1,220 @@
+// Compiled once for each instruction set: WEFT_ISA names the namespace, WEFT_VECTOR_BYTES the register width.
+#include "kernels/isa/row_kernels.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include <omp.h>
+
+namespace weft::WEFT_ISA {
+namespace {
+
+/// A register's worth of T. Loads go through memcpy, since rows of x need not be aligned.
+template <typename T>
+struct Vector {
+  static constexpr std::int64_t lanes = WEFT_VECTOR_BYTES / sizeof(T);
+  typedef T Register __attribute__((vector_size(WEFT_VECTOR_BYTES)));
+
+  static Register load(const T* from) {
+    Register value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+  }
+  static Register load_part(const T* from, std::int64_t count) {
+    Register value{};
+    std::memcpy(&value, from, static_cast<std::size_t>(count) * sizeof(T));
+    return value;
+  }
+  static void store(T* to, Register value) { std::memcpy(to, &value, sizeof value); }
+  static T sum(Register value) {
+    T total = 0;
+    for (std::int64_t lane = 0; lane < lanes; ++lane) total += value[lane];
+    return total;
+  }
+};
+
+// Independent chains hide the latency of a fused multiply-add; AVX2 has half the registers.
+constexpr int kChains = WEFT_VECTOR_BYTES == 64 ? 4 : 2;
+constexpr int kBatchTile = 4;
+
+/// Dot products of one row with `Tile` vectors that lie `columns` apart. The order of each sum is that of
+/// Tile = 1.
+template <typename T, int Tile>
+void row_dots(const T* w, std::int64_t columns, const T* x, T* out, std::int64_t out_stride) {
+  using V = Vector<T>;
+  typename V::Register chain[Tile][kChains] = {};
+  std::int64_t j = 0;
+  for (; j + kChains * V::lanes <= columns; j += kChains * V::lanes) {
+    for (int c = 0; c < kChains; ++c) {
+      const auto weights = V::load(w + j + c * V::lanes);
+      for (int b = 0; b < Tile; ++b) chain[b][c] += weights * V::load(x + b * columns + j + c * V::lanes);
+    }
+  }
+  for (; j < columns; j += V::lanes) {
+    const std::int64_t count = std::min(V::lanes, columns - j);
+    const auto weights = V::load_part(w + j, count);
+    for (int b = 0; b < Tile; ++b) chain[b][0] += weights * V::load_part(x + b * columns + j, count);
+  }
+  for (int b = 0; b < Tile; ++b) {
+    auto total = chain[b][0];
+    for (int c = 1; c < kChains; ++c) total += chain[b][c];
+    out[b * out_stride] = V::sum(total);
+  }
+}
+
+template <typename T>
+void row_times_batch(const T* w, std::int64_t columns, const T* x, std::int64_t batch, T* out,
+                     std::int64_t out_stride) {
+  std::int64_t b = 0;
+  for (; b + kBatchTile <= batch; b += kBatchTile) {
+    row_dots<T, kBatchTile>(w, columns, x + b * columns, out + b * out_stride, out_stride);
+  }
+  for (; b < batch; ++b) row_dots<T, 1>(w, columns, x + b * columns, out + b * out_stride, out_stride);
+}
+
+template <typename T>
+void row_product_of(RowBlock<const T> w, const T* x, std::int64_t batch, T* out) {
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < w.rows; ++i) {
+    row_times_batch(w.data + i * w.stride, w.columns, x, batch, out + i, w.rows);
+  }
+}
+
+/// sums[b][j] += sum of g[b][i] w[i][j] over `Rows` rows from row i on.
+template <typename T, int Rows>
+void add_rows(const RowBlock<const T>& w, const T* g, std::int64_t batch, std::int64_t i, T* sums) {
+  using V = Vector<T>;
+  const T* row = w.data + i * w.stride;
+  std::int64_t j = 0;
+  for (; j + V::lanes <= w.columns; j += V::lanes) {
+    typename V::Register weights[Rows];
+    for (int r = 0; r < Rows; ++r) weights[r] = V::load(row + r * w.stride + j);
+    for (std::int64_t b = 0; b < batch; ++b) {
+      auto sum = V::load(sums + b * w.columns + j);
+      for (int r = 0; r < Rows; ++r) sum += g[b * w.rows + i + r] * weights[r];
+      V::store(sums + b * w.columns + j, sum);
+    }
+  }
+  for (; j < w.columns; ++j) {
+    for (std::int64_t b = 0; b < batch; ++b) {
+      for (int r = 0; r < Rows; ++r) sums[b * w.columns + j] += g[b * w.rows + i + r] * row[r * w.stride + j];
+    }
+  }
+}
+
+template <typename T>
+void column_product_of(RowBlock<const T> w, const T* g, std::int64_t batch, T* out) {
+  constexpr int kRows = 4;
+  const std::int64_t length = batch * w.columns;
+  std::vector<std::vector<T>> partial;
+#pragma omp parallel
+  {
+    const std::int64_t threads = omp_get_num_threads();
+    const std::int64_t thread = omp_get_thread_num();
+#pragma omp single
+    partial.resize(static_cast<std::size_t>(threads));
+    std::vector<T>& sums = partial[static_cast<std::size_t>(thread)];
+    sums.assign(static_cast<std::size_t>(length), T{0});
+    const std::int64_t end = w.rows * (thread + 1) / threads;
+    std::int64_t i = w.rows * thread / threads;
+    for (; i + kRows <= end; i += kRows) add_rows<T, kRows>(w, g, batch, i, sums.data());
+    for (; i < end; ++i) add_rows<T, 1>(w, g, batch, i, sums.data());
+#pragma omp barrier
+#pragma omp for schedule(static)
+    for (std::int64_t k = 0; k < length; ++k) {
+      T total = 0;
+      for (const std::vector<T>& one : partial) total += one[static_cast<std::size_t>(k)];
+      out[k] = total;
+    }
+  }
+}
+
+/// Adam's constants of one step, with the bias corrections worked in.
+template <typename T>
+struct AdamConstants {
+  T beta1, beta2, rest1, rest2, epsilon, rate, second_correction, l1, l2;
+
+  explicit AdamConstants(const AdamRowStep<T>& step)
+      : beta1(static_cast<T>(step.beta1)),
+        beta2(static_cast<T>(step.beta2)),
+        rest1(static_cast<T>(1 - step.beta1)),  // in double: 1 - 0.999f is off by 5e-5
+        rest2(static_cast<T>(1 - step.beta2)),
+        epsilon(static_cast<T>(step.epsilon)),
+        rate(static_cast<T>(step.learning_rate / (1 - std::pow(step.beta1, step.count)))),
+        second_correction(static_cast<T>(1 / std::sqrt(1 - std::pow(step.beta2, step.count)))),
+        l1(static_cast<T>(step.l1)),
+        l2(static_cast<T>(2 * step.l2)) {}
+};
+
+// The gradient of a stretch of a row lives in this many numbers of level 1 cache.
+constexpr std::int64_t kStretch = 512;
+
+template <typename T>
+void adam_row(T* __restrict w, T* __restrict m, T* __restrict v, std::int64_t columns,
+              const AdamRowStep<T>& step, std::int64_t row, std::int64_t rows, const AdamConstants<T>& adam) {
+  T gradient[kStretch];
+  for (std::int64_t begin = 0; begin < columns; begin += kStretch) {
+    const std::int64_t count = std::min(kStretch, columns - begin);
+    for (std::int64_t k = 0; k < count; ++k) {
+      const T weight = w[begin + k];
+      gradient[k] = adam.l2 * weight + (weight > 0 ? adam.l1 : weight < 0 ? -adam.l1 : T{0});
+    }
+    for (std::int64_t b = 0; b < step.batch; ++b) {
+      const T factor = step.g[b * rows + row];
+      const T* __restrict x = step.x + b * columns + begin;
+#pragma omp simd
+      for (std::int64_t k = 0; k < count; ++k) gradient[k] += factor * x[k];
+    }
+#pragma omp simd
+    for (std::int64_t k = 0; k < count; ++k) {
+      const T first = adam.beta1 * m[begin + k] + adam.rest1 * gradient[k];
+      const T second = adam.beta2 * v[begin + k] + adam.rest2 * gradient[k] * gradient[k];
+      m[begin + k] = first;
+      v[begin + k] = second;
+      w[begin + k] -= adam.rate * first / (std::sqrt(second) * adam.second_correction + adam.epsilon);
+    }
+  }
+}
+
+template <typename T>
+void adam_row_product_of(RowBlock<T> w, T* m, T* v, const AdamRowStep<T>& step, const T* next,
+                         std::int64_t next_batch, T* out) {
+  const AdamConstants<T> adam(step);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < w.rows; ++i) {
+    const std::int64_t start = i * w.stride;
+    const std::int64_t diagonal = start + step.first_row + i;
+    adam_row(w.data + start, m + start, v + start, w.columns, step, i, w.rows, adam);
+    w.data[diagonal] = m[diagonal] = v[diagonal] = 0;
+    // The row is still in cache, so that the product costs no memory traffic.
+    row_times_batch<T>(w.data + start, w.columns, next, next_batch, out + i, w.rows);
+  }
+}
+
+}  // namespace
+
+void row_product(RowBlock<const float> w, const float* x, std::int64_t batch, float* out) {
+  row_product_of(w, x, batch, out);
+}
+void row_product(RowBlock<const double> w, const double* x, std::int64_t batch, double* out) {
+  row_product_of(w, x, batch, out);
+}
+void column_product(RowBlock<const float> w, const float* g, std::int64_t batch, float* out) {
+  column_product_of(w, g, batch, out);
+}
+void column_product(RowBlock<const double> w, const double* g, std::int64_t batch, double* out) {
+  column_product_of(w, g, batch, out);
+}
+void adam_row_product(RowBlock<float> w, float* m, float* v, const AdamRowStep<float>& step,
+                      const float* next, std::int64_t next_batch, float* out) {
+  adam_row_product_of(w, m, v, step, next, next_batch, out);
+}
+void adam_row_product(RowBlock<double> w, double* m, double* v, const AdamRowStep<double>& step,
+                      const double* next, std::int64_t next_batch, double* out) {
+  adam_row_product_of(w, m, v, step, next, next_batch, out);
+}
+
+}  // namespace weft::WEFT_ISA

@@ -1,0 +1,191 @@
+#include "weft/kernels/row_kernels.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include "weft/core/philox.hpp"
+
+namespace weft {
+namespace {
+
+template <typename T>
+std::vector<T> random_values(std::int64_t count, std::uint64_t seed) {
+  const Philox random(seed, RandomStream::figures);
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<T>(random.normal(0, k));
+  return values;
+}
+
+/// out[b][i] = sum_j w[i][j] x[b][j], one product after the other.
+template <typename T>
+std::vector<double> slow_row_product(RowBlock<const T> w, const T* x, std::int64_t batch) {
+  std::vector<double> out(static_cast<std::size_t>(batch * w.rows));
+  for (std::int64_t b = 0; b < batch; ++b) {
+    for (std::int64_t i = 0; i < w.rows; ++i) {
+      for (std::int64_t j = 0; j < w.columns; ++j) {
+        out[b * w.rows + i] += static_cast<double>(w.data[i * w.stride + j]) * x[b * w.columns + j];
+      }
+    }
+  }
+  return out;
+}
+
+template <typename T>
+std::vector<double> slow_column_product(RowBlock<const T> w, const T* g, std::int64_t batch) {
+  std::vector<double> out(static_cast<std::size_t>(batch * w.columns));
+  for (std::int64_t b = 0; b < batch; ++b) {
+    for (std::int64_t i = 0; i < w.rows; ++i) {
+      for (std::int64_t j = 0; j < w.columns; ++j) {
+        out[b * w.columns + j] += static_cast<double>(g[b * w.rows + i]) * w.data[i * w.stride + j];
+      }
+    }
+  }
+  return out;
+}
+
+/// Adam on the whole of W in double precision, with the gradient written out as a matrix.
+template <typename T>
+void slow_adam(std::vector<double>& w, std::vector<double>& m, std::vector<double>& v, std::int64_t rows,
+               std::int64_t columns, const AdamRowStep<T>& step) {
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const std::size_t k = static_cast<std::size_t>(i * columns + j);
+      if (j == step.first_row + i) {
+        w[k] = m[k] = v[k] = 0;
+        continue;
+      }
+      double gradient = 2 * step.l2 * w[k] + step.l1 * ((w[k] > 0) - (w[k] < 0));
+      for (std::int64_t b = 0; b < step.batch; ++b) {
+        gradient += static_cast<double>(step.g[b * rows + i]) * step.x[b * columns + j];
+      }
+      m[k] = step.beta1 * m[k] + (1 - step.beta1) * gradient;
+      v[k] = step.beta2 * v[k] + (1 - step.beta2) * gradient * gradient;
+      const double first = m[k] / (1 - std::pow(step.beta1, step.count));
+      const double second = v[k] / (1 - std::pow(step.beta2, step.count));
+      w[k] -= step.learning_rate * first / (std::sqrt(second) + step.epsilon);
+    }
+  }
+}
+
+template <typename T, typename U>
+void expect_near(const std::vector<T>& actual, const std::vector<U>& expected, double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t k = 0; k < actual.size(); ++k) ASSERT_NEAR(actual[k], expected[k], tolerance) << "at " << k;
+}
+
+template <typename T>
+class RowKernels : public testing::Test {};
+
+using Precisions = testing::Types<float, double>;
+TYPED_TEST_SUITE(RowKernels, Precisions);
+
+// Sizes below, at and beyond a register, a chain of registers and a stretch of Adam.
+constexpr std::int64_t kColumns[] = {1, 2, 15, 16, 17, 64, 100, 127, 512, 1031};
+constexpr std::int64_t kBatches[] = {1, 2, 3, 4, 5, 8};
+constexpr std::int64_t kRows = 7;
+
+/// Rounding of a sum of n terms of size about 1.
+template <typename T>
+double rounding(std::int64_t n) {
+  return 8 * std::numeric_limits<T>::epsilon() * std::sqrt(static_cast<double>(n)) * std::log2(n + 2.0);
+}
+
+TYPED_TEST(RowKernels, ProductsMatchTheSlowOnes) {
+  for (const std::int64_t columns : kColumns) {
+    for (const std::int64_t batch : kBatches) {
+      SCOPED_TRACE(testing::Message() << columns << " columns, batch " << batch);
+      const std::int64_t stride = columns + 3;
+      const auto w = random_values<TypeParam>(kRows * stride, 1);
+      const auto x = random_values<TypeParam>(batch * columns, 2);
+      const auto g = random_values<TypeParam>(batch * kRows, 3);
+      const RowBlock<const TypeParam> block{w.data(), kRows, columns, stride};
+      std::vector<TypeParam> rows(static_cast<std::size_t>(batch * kRows), TypeParam{99});
+      std::vector<TypeParam> sums(static_cast<std::size_t>(batch * columns), TypeParam{99});
+
+      row_product(block, x.data(), batch, rows.data());
+      column_product(block, g.data(), batch, sums.data());
+
+      expect_near(rows, slow_row_product(block, x.data(), batch), rounding<TypeParam>(columns));
+      expect_near(sums, slow_column_product(block, g.data(), batch), rounding<TypeParam>(kRows));
+    }
+  }
+}
+
+TYPED_TEST(RowKernels, ARowsSumDoesNotDependOnRowsBatchOrThreads) {
+  constexpr std::int64_t columns = 1031, batch = 7;
+  const auto w = random_values<TypeParam>(kRows * columns, 1);
+  const auto x = random_values<TypeParam>(batch * columns, 2);
+  std::vector<TypeParam> all(static_cast<std::size_t>(batch * kRows));
+  const int threads = omp_get_max_threads();
+  omp_set_num_threads(3);
+  row_product(RowBlock<const TypeParam>{w.data(), kRows, columns, columns}, x.data(), batch, all.data());
+  omp_set_num_threads(threads);
+
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    for (std::int64_t b = 0; b < batch; ++b) {
+      TypeParam one = 0;
+      row_product(RowBlock<const TypeParam>{w.data() + i * columns, 1, columns, columns}, x.data() + b * columns, 1, &one);
+      EXPECT_EQ(one, all[static_cast<std::size_t>(b * kRows + i)]) << "row " << i << ", batch entry " << b;
+    }
+  }
+}
+
+TYPED_TEST(RowKernels, AdamMatchesTheSlowOneAndKeepsTheDiagonalAtZero) {
+  for (const std::int64_t columns : {std::int64_t{9}, std::int64_t{600}}) {
+    for (const std::int64_t batch : {std::int64_t{1}, std::int64_t{3}}) {
+      SCOPED_TRACE(testing::Message() << columns << " columns, batch " << batch);
+      constexpr std::int64_t first_row = 2;
+      auto w = random_values<TypeParam>(kRows * columns, 4);
+      std::vector<TypeParam> m(w.size()), v(w.size());
+      std::vector<double> slow_w(w.begin(), w.end()), slow_m(w.size()), slow_v(w.size());
+      const auto next = random_values<TypeParam>(2 * columns, 7);
+      std::vector<TypeParam> out(2 * kRows), again(2 * kRows);
+      const RowBlock<TypeParam> block{w.data(), kRows, columns, columns};
+
+      for (std::int64_t count = 1; count <= 5; ++count) {
+        const auto g = random_values<TypeParam>(batch * kRows, 10 + static_cast<std::uint64_t>(count));
+        const auto x = random_values<TypeParam>(batch * columns, 20 + static_cast<std::uint64_t>(count));
+        AdamRowStep<TypeParam> step;
+        step.g = g.data(), step.x = x.data(), step.batch = batch, step.first_row = first_row, step.count = count;
+        step.learning_rate = 0.01, step.l1 = 0.02, step.l2 = 0.03;
+        adam_row_product(block, m.data(), v.data(), step, next.data(), 2, out.data());
+        slow_adam(slow_w, slow_m, slow_v, kRows, columns, step);
+      }
+      row_product(RowBlock<const TypeParam>{w.data(), kRows, columns, columns}, next.data(), 2, again.data());
+
+      // Where |gradient| is near rounding, Adam turns it into a step of either sign; five steps of 0.01 at most.
+      const double tolerance = sizeof(TypeParam) == 8 ? 1e-10 : 2e-5;
+      expect_near(w, slow_w, tolerance);
+      expect_near(m, slow_m, tolerance);
+      expect_near(v, slow_v, tolerance);
+      EXPECT_EQ(out, again) << "the product within the pass is row_product of the updated rows";
+      for (std::int64_t i = 0; i < kRows; ++i) EXPECT_EQ(w[static_cast<std::size_t>(i * columns + first_row + i)], 0);
+    }
+  }
+}
+
+TYPED_TEST(RowKernels, AdamWithoutANextBatchOnlyUpdates) {
+  constexpr std::int64_t columns = 20;
+  auto with = random_values<TypeParam>(kRows * columns, 5);
+  auto without = with;
+  std::vector<TypeParam> m1(with.size()), v1(with.size()), m2(with.size()), v2(with.size()), out(kRows);
+  const auto g = random_values<TypeParam>(kRows, 6);
+  const auto x = random_values<TypeParam>(columns, 7);
+  AdamRowStep<TypeParam> step;
+  step.g = g.data(), step.x = x.data(), step.batch = 1, step.count = 1, step.learning_rate = 0.1;
+
+  adam_row_product({with.data(), kRows, columns, columns}, m1.data(), v1.data(), step, x.data(), 1, out.data());
+  adam_row_product({without.data(), kRows, columns, columns}, m2.data(), v2.data(), step, static_cast<TypeParam*>(nullptr), 0,
+                   static_cast<TypeParam*>(nullptr));
+
+  EXPECT_EQ(with, without);
+  EXPECT_NE(with, (random_values<TypeParam>(kRows * columns, 5)));
+}
+
+}  // namespace
+}  // namespace weft
