@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -46,9 +47,10 @@ class Pending {
 };
 
 /// A group of ranks and what they can do together. Every call but `rank` and `size` is collective: all ranks
-/// of the group make the same calls in the same order, with buffers of the type and counts said below. Calls
-/// return before the data have moved; buffers must stay untouched until `wait`. The sum of an all-reduce or a
-/// reduce-scatter is the same, bit for bit, on every rank and in every run with the same number of ranks.
+/// of the group make the same calls and waits in the same order, with buffers of the type and counts said
+/// below. Calls return before the data have moved; buffers must stay untouched until `wait`. The sum of an
+/// all-reduce or a reduce-scatter is the same, bit for bit, on every rank and in every run with the same
+/// number of ranks.
 /// @throws UserError where the transport reports a failure.
 class Communicator {
  public:
@@ -57,10 +59,11 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// In place: every rank ends with the reduction over ranks, element by element. @collective
+  /// In place: every rank ends with the reduction over ranks, element by element. A NaN makes the
+  /// maximum NaN. @collective
   [[nodiscard]] virtual Pending all_reduce(Buffer values, Reduction reduction) = 0;
   /// `gathered` is the ranks' blocks one after the other; `counts[r]` elements come from rank r (may differ).
-  /// @collective
+  /// `own` may be this rank's block in `gathered`. @collective
   [[nodiscard]] virtual Pending all_gather(Buffer own, Buffer gathered,
                                            std::span<const std::int64_t> counts) = 0;
   /// Sums `blocks` over ranks and leaves the block of `counts[r]` elements with rank r, in `own`. @collective
@@ -68,6 +71,7 @@ class Communicator {
                                                std::span<const std::int64_t> counts) = 0;
   /// `values` of rank `root` to all. @collective
   [[nodiscard]] virtual Pending broadcast(Buffer values, int root) = 0;
+  /// Returns when every rank has come. @collective
   virtual void barrier() = 0;
   /// Ranks of the same `color` form a group, ordered by their rank here. @collective
   virtual std::unique_ptr<Communicator> split(int color) = 0;

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "weft/config/config.hpp"
+
+namespace weft {
+
+/// The folder of one run, runs/<name>, and where its files lie (docs/file-formats.md). Local.
+struct RunFolder {
+  std::filesystem::path path;
+
+  std::filesystem::path config() const { return path / "config.yaml"; }
+  std::filesystem::path data() const { return path / "data"; }
+  std::filesystem::path data_under_way() const { return path / "data.tmp"; }
+  std::filesystem::path dataset() const { return data() / "activity.h5"; }
+  std::filesystem::path checkpoints() const { return path / "checkpoints"; }
+  std::filesystem::path results() const { return path / "results"; }
+  std::filesystem::path metrics() const { return results() / "metrics.json"; }
+  std::filesystem::path figures() const { return results() / "evaluation.h5"; }
+  std::filesystem::path report() const { return results() / "report.html"; }
+  std::filesystem::path timings() const { return path / "log" / "timings.json"; }
+  std::filesystem::path log() const { return path / "log" / "weft.log"; }
+};
+
+/// The name of a stage, as the command line and messages have it.
+std::string stage_name(Stage stage);
+
+/// What a stage's result depends on: the hash of the config keys that matter to it, and, where it works on a
+/// dataset from elsewhere, that file's size and time of change. @throws UserError where that dataset is
+/// missing.
+std::string stage_key(const Config& config, Stage stage);
+
+/// The key that a finished stage left in its result; empty where it is not finished.
+std::string finished_key(const RunFolder& folder, Stage stage);
+
+/// Removes the result of a stage and of those after it.
+void discard_from(const RunFolder& folder, Stage stage);
+
+/// Writes config.yaml: the resolved config under a comment with version and commit.
+void save_config(const RunFolder& folder, const Config& config);
+
+/// What the finished stages noted of themselves: seconds, ranks, threads, peak bytes. An empty object before
+/// the first.
+nlohmann::json load_timings(const RunFolder& folder);
+void save_timing(const RunFolder& folder, Stage stage, const nlohmann::json& timing);
+
+}  // namespace weft

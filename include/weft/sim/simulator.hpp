@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "weft/comm/communicator.hpp"
+#include "weft/config/config.hpp"
+#include "weft/core/progress.hpp"
+#include "weft/core/row_partition.hpp"
+
+namespace weft {
+
+/// Takes a block of consecutive frames of one trajectory. `first_frame` counts over all trajectories: frame t
+/// of trajectory s is s * frames + t. `activity` and `derivative` are (frames of the block x own neurons),
+/// row-major, and valid only during the call. May throw (a full disk); must not communicate.
+using FrameSink = std::function<void(std::int64_t first_frame, std::span<const float> activity,
+                                     std::span<const float> derivative)>;
+
+/// Simulates equation 2 of Allier et al. 2026,
+///
+///     dx_i/dt = -x_i / tau_i + s_i tanh(x_i) + g_i sum_j W_ij tanh(x_j),
+///
+/// by explicit Euler with a normal number of deviation `noise` added to every neuron at every step (no
+/// sqrt(dt)), from x(0) = 5 * normal, for `trajectories` independent runs side by side: W is read once for
+/// all of them. Each rank owns a block of neurons and the rows of W that end in them. All states are float32.
+/// The data are bitwise the same on any number of ranks and threads, on processors with the same instruction
+/// set. Laws, scheme and caveats: docs/simulator.md.
+///
+/// Memory of a rank: 4 N bytes for each neuron that it owns, and about 32 MB of frames.
+class Simulator {
+ public:
+  /// Draws this rank's rows of W. `shards`, whose ranks share out the neurons, must outlive the simulator.
+  /// @collective
+  /// @throws UserError where there are fewer neurons than ranks or than types, or memory for the rows is
+  /// lacking.
+  Simulator(Communicator& shards, const SimulationConfig& config, std::uint64_t seed);
+  ~Simulator();
+
+  const RowPartition& partition() const;
+  /// This rank's rows of the true W, (own neurons x N) row-major, [post, pre]. Local.
+  std::span<const float> connectivity() const;
+
+  /// Runs from the initial state: `burn_in` steps, then `frames` recorded frames of every trajectory. Frame t
+  /// holds x_t and f(x_t), the derivative without noise. The sink gets every frame once, in ascending order
+  /// within a trajectory, in blocks of which all ranks have the same number of frames. Calling it again gives
+  /// the same frames. @collective
+  /// @throws UserError on every rank where an activity is no longer finite (with neuron and step); on every
+  /// rank where
+  ///   the sink of any rank throws.
+  void run(const FrameSink& sink, const ProgressSink& progress = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weft

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "weft/comm/process_grid.hpp"
+#include "weft/config/config.hpp"
+#include "weft/model/signal_gnn.hpp"
+#include "weft/train/connectivity_optimizer.hpp"
+
+namespace weft {
+
+/// The terms of the loss of one batch, as weighted in their sum.
+struct Losses {
+  double data = 0;          ///< |R|, the un-squared norm over all frames and neurons
+  double phi_zero = 0;      ///< B c |phi(0, a)|
+  double psi_monotone = 0;  ///< c sum_b |relu(psi(x_b) - psi(x_b + delta))|
+  double total() const { return data + phi_zero + psi_monotone; }
+};
+
+/// The gradient of one batch. W's is kept as its factors: dL/dW = sum_b g[b] psi_values[b]' off the diagonal.
+struct StepGradient {
+  Losses losses;
+  at::Tensor psi;         ///< as Mlp::parameters, the same on every rank
+  at::Tensor phi;         ///< as Mlp::parameters, the same on every rank
+  at::Tensor embedding;   ///< (rows x 2), of this shard
+  at::Tensor g;           ///< (B x rows), of this shard, all replicas' frames
+  at::Tensor psi_values;  ///< (B x N), all replicas' frames
+};
+
+/// Loss and gradient of the published training (Allier et al. 2026; its code at 995d621: un-squared norms),
+/// computed densely: psi on the neurons, one product with W, no edge list.
+///
+///     M = W psi(x)     R = phi(x, a) + M - y     L = |R| + B c0 |phi(0, a)| + c1 sum_b |relu(psi(x_b) -
+///     psi(x_b + delta))|
+///
+/// The gradient of a norm at 0 is 0. Terms of W alone (l1, l2) belong to ConnectivityOptimizer.
+/// Collectives of a call: an all-gather of psi's values and a reduce-scatter of dL/dpsi over the rows, one
+/// all-reduce of all that is small over all ranks, and with replicas an all-gather of W's gradient factors
+/// over them.
+class LossGradient {
+ public:
+  LossGradient(const ProcessGrid& grid, const LossConfig& weights, double delta);
+
+  /// This replica's frames x, y (B / replicas x rows). Applies the step that waits in `connectivity`.
+  /// @collective over the grid.
+  StepGradient operator()(const SignalGnn& model, ConnectivityOptimizer& connectivity, const at::Tensor& x,
+                          const at::Tensor& y);
+
+ private:
+  struct Small;
+
+  at::Tensor gather_rows(const at::Tensor& own, const RowPartition& partition, at::Tensor& extra) const;
+  at::Tensor scatter_rows(const at::Tensor& all, const RowPartition& partition, int shard) const;
+  void gather_replicas(StepGradient& gradient) const;
+
+  const ProcessGrid& grid_;
+  LossConfig weights_;
+  double delta_;
+};
+
+}  // namespace weft

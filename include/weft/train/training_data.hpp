@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "weft/comm/communicator.hpp"
+#include "weft/core/row_partition.hpp"
+#include "weft/io/dataset.hpp"
+
+namespace weft {
+
+/// What training sees of a dataset: this shard's neurons, every frame. Never the truth.
+struct TrainingData {
+  RowPartition partition;
+  int shard = 0;
+  at::Tensor activity;               ///< (T x rows) float32, time first
+  at::Tensor derivative;             ///< (T x rows) float32 [1 / time units]
+  std::vector<std::int64_t> frames;  ///< the frames that have a derivative, ascending
+  double activity_scale = 1;  ///< the reference's xnorm: 1.5 standard deviations of all activity, rounded
+};
+
+/// Reads this shard's columns. A dataset without derivatives gets forward differences within each trajectory,
+/// whose last frame is then not used; a warning says so. @collective over the row shards.
+/// @throws UserError on all ranks: values that are not finite (frame and neuron named), fewer neurons than
+/// ranks, constant activity.
+TrainingData load_training_data(Communicator& rows, const Dataset& dataset);
+
+/// The reference's xnorm of the whole assembly: round(1.5 * std(x)), 1 at the least. @collective over the row
+/// shards.
+double activity_scale(Communicator& rows, const at::Tensor& activity);
+
+}  // namespace weft

@@ -1,0 +1,127 @@
+#include "weft/app/pipeline.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "weft/config/schema.hpp"
+#include "weft/core/error.hpp"
+#include "weft/core/log.hpp"
+#include "weft/io/files.hpp"
+#include "weft/ops/run_lock.hpp"
+
+namespace weft {
+namespace {
+
+constexpr Stage kStages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
+
+/// The keys that differ between the config saved in the folder and this one: "simulation.neurons 100 there,
+/// 200 here".
+std::string differences(const RunFolder& folder, const Config& config) {
+  if (!std::filesystem::exists(folder.config())) return "its config.yaml is missing";
+  const Config saved = load_config(folder.config());
+  std::vector<std::string> found;
+  for (const Key& key : config_keys()) {
+    if (key.matters_to.empty()) continue;
+    const std::size_t there = item_count(saved, key);
+    const std::size_t here = item_count(config, key);
+    if (there != here) {
+      found.push_back(fmt::format("{} has {} entries there, {} here", key.path, there, here));
+      continue;
+    }
+    for (std::size_t item = 0; item < here; ++item) {
+      const std::string old_value = value_text(saved, key, item);
+      const std::string new_value = value_text(config, key, item);
+      if (old_value != new_value) {
+        found.push_back(fmt::format("{} is {} there, {} here", key.path_of(item), old_value, new_value));
+      }
+    }
+  }
+  return found.empty() ? "the dataset of data.path has changed" : fmt::format("{}", fmt::join(found, ", "));
+}
+
+bool to_redo(const Request& request, Stage stage) { return request.redo && *request.redo <= stage; }
+
+[[noreturn]] void throw_missing(const RunFolder& folder, Stage stage) {
+  throw UserError(
+      {folder.path.string(), fmt::format("the result of `weft {}` is not there", stage_name(stage)),
+       "the stages before this one complete",
+       fmt::format("run `weft {}` with the same config first, or `weft run`", stage_name(stage))});
+}
+
+/// Mistakes that can be known before anything is written.
+void check_ranks(const Config& config, int ranks) {
+  if (config.data.path.empty() && config.simulation.neurons < ranks) {
+    throw UserError({"simulation.neurons",
+                     fmt::format("{} neurons for {} ranks", config.simulation.neurons, ranks),
+                     "at least one neuron for each rank", "start fewer ranks or simulate more neurons"});
+  }
+  if (ranks % config.training.replicas != 0) {
+    throw UserError({"training.replicas",
+                     fmt::format("{} replicas for {} ranks", config.training.replicas, ranks),
+                     "a divisor of the number of ranks", "change training.replicas or the number of ranks"});
+  }
+  if (config.device == Device::cuda) {
+    throw UserError(
+        {"device", "cuda", "auto or cpu: this version computes on the CPU only", "set device: auto"});
+  }
+}
+
+void prepare_folder(const StageContext& context, const Request& request) {
+  make_folders(context.folder.path / "log");
+  if (request.redo) discard_from(context.folder, *request.redo);
+  save_config(context.folder, context.config);
+  log_to_file(context.folder.log());
+}
+
+}  // namespace
+
+std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Request& request) {
+  std::vector<Stage> stages;
+  for (const Stage stage : kStages) {
+    if (stage > request.last) break;
+    if (stage == Stage::simulate && !config.data.path.empty()) continue;
+    const std::string found = finished_key(folder, stage);
+    const bool redo = to_redo(request, stage);
+    if (!redo && !found.empty() && found != stage_key(config, stage)) {
+      throw UserError({folder.path.string(),
+                       fmt::format("its {} stage belongs to another config: {}", stage_name(stage),
+                                   differences(folder, config)),
+                       "the same config, or a folder of its own",
+                       fmt::format("use --output DIR, or --redo {} to replace it", stage_name(stage))});
+    }
+    const bool finished = !found.empty() && !redo && stages.empty();
+    if (stage < request.first && !finished) throw_missing(folder, stage);
+    if (!finished) stages.push_back(stage);
+  }
+  return stages;
+}
+
+void run_pipeline(const StageContext& context, const Request& request) {
+  Communicator& world = context.world;
+  std::optional<RunLock> lock;
+  std::string planned;
+  collectively(world, [&] {
+    check_ranks(context.config, world.size());
+    if (world.rank() != 0) return;
+    // Where the folder is new there is nothing to plan around, and nothing to lock until it is made.
+    make_folders(context.folder.path);
+    lock.emplace(context.folder.path);
+    for (const Stage stage : plan(context.folder, context.config, request))
+      planned += static_cast<char>(stage);
+    prepare_folder(context, request);
+  });
+  planned = broadcast_text(world, planned);
+
+  for (const Stage stage : kStages) {
+    if (stage < request.first || stage > request.last) continue;
+    if (planned.find(static_cast<char>(stage)) != std::string::npos) {
+      run_stage(context, stage);
+    } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
+      log_info("simulate: not needed, data.path is {}", context.config.data.path.string());
+    } else {
+      log_info("{}: complete for this config, skipped", stage_name(stage));
+    }
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,162 @@
+#include "weft/app/program.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include <H5public.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <omp.h>
+#include <unistd.h>
+
+#include "weft/app/command_line.hpp"
+#include "weft/app/inspect.hpp"
+#include "weft/app/pipeline.hpp"
+#include "weft/comm/mpi_communicator.hpp"
+#include "weft/core/error.hpp"
+#include "weft/core/version.hpp"
+#include "weft/io/files.hpp"
+#include "weft/ops/launcher_check.hpp"
+#include "weft/ops/progress_line.hpp"
+
+namespace weft {
+namespace {
+
+int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
+
+void print(const std::string& text) { fmt::print("{}", text); }
+
+std::string version_text() {
+  const BuildInfo build = build_info();
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  const auto or_none = [](std::string_view version) { return version.empty() ? "none" : version; };
+  return fmt::format("weft {} ({})\nLibTorch {}\nMPI {}\nHDF5 {}.{}.{}\nCUDA {}\nNCCL {}\n", build.version,
+                     build.commit, build.torch, mpi_library_version(), major, minor, release,
+                     or_none(build.cuda), or_none(build.nccl));
+}
+
+/// The headline numbers of metrics.json, those that are there.
+std::string summary(const RunFolder& folder) {
+  const nlohmann::json metrics = nlohmann::json::parse(read_text(folder.metrics()));
+  std::string text;
+  for (const char* name : {"connectivity.r2", "connectivity.slope", "connectivity.r2_strict", "psi.max_error",
+                           "phi.relative_rms_error", "clusters.count", "clusters.accuracy",
+                           "timing.simulate_s", "timing.train_s"}) {
+    std::string pointer = std::string("/") + name;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    const nlohmann::json::json_pointer where(pointer);
+    if (metrics.contains(where))
+      text += fmt::format("  {:<24} {:.6g}\n", name, metrics.at(where).get<double>());
+  }
+  text += fmt::format("metrics   {}\npictures  {}\nreport    {}\n", folder.metrics().string(),
+                      (folder.results() / "panel_*.png").string(), folder.report().string());
+  return text;
+}
+
+/// Threads of this rank: as configured, else OMP_NUM_THREADS, else its share of the cores that it may use.
+int choose_threads(const Config& config, int ranks_here) {
+  if (config.threads > 0) return config.threads;
+  if (std::getenv("OMP_NUM_THREADS") != nullptr) return omp_get_max_threads();
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(cores / ranks_here, 1, omp_get_num_procs());
+}
+
+/// The config of this rank; all ranks must have read the same. @collective
+Config agreed_config(Communicator& world, const CommandLine& line) {
+  Config config;
+  collectively(world, [&] { config = load_config(line.target, line.overrides); });
+  const std::string own = to_yaml(config);
+  const std::string first = broadcast_text(world, own);
+  collectively(world, [&] {
+    if (own == first) return;
+    throw UserError({line.target.string(), "this rank read another config than rank 0",
+                     "the same config on every rank",
+                     "check that all nodes see the same file and that every rank gets the same arguments"});
+  });
+  return config;
+}
+
+void run_stages(const MpiSession& session, Communicator& world, const CommandLine& line) {
+  if (world.rank() == 0) log_to_terminal(line.log_level);
+  collectively(world, [&] { check_launcher(world.size()); });
+  const Config config = agreed_config(world, line);
+  const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
+  const int threads = choose_threads(config, session.ranks_on_this_node());
+  omp_set_num_threads(threads);
+
+  ProgressLine progress;
+  const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
+  run_pipeline({world, config, folder, threads, shows ? progress.sink() : ProgressSink()}, line.request);
+  if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
+}
+
+/// How long a rank that failed waits for the others to fail too, before it ends them.
+constexpr double kPatience_s = 5;
+
+/// What all ranks know of is said once, by rank 0, and all end in order; otherwise the rank that failed speaks and ends the
+/// others, which may be waiting for it.
+int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const char* what) {
+  if (session.everyone_arrives(kPatience_s)) {
+    if (world.rank() == 0) fmt::print(stderr, "weft: {}\n", what);
+    return code(exit_code);
+  }
+  fmt::print(stderr, "weft: rank {}: {}\n", world.rank(), what);
+  std::fflush(stderr);
+  session.abort(code(exit_code));
+}
+
+int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
+  const MpiSession session(argc, argv);
+  const std::unique_ptr<Communicator> world = session.world();
+  try {
+    run_stages(session, *world, line);
+    return code(ExitCode::done);
+  } catch (const UserError& error) {
+    return fail(session, *world, ExitCode::user_mistake, error.what());
+  } catch (const std::exception& error) {
+    return fail(session, *world, ExitCode::failure, error.what());
+  }
+}
+
+int run_locally(const CommandLine& line) {
+  switch (line.verb) {
+    case Verb::config:
+      print(to_yaml(load_config(line.target, line.overrides)));
+      break;
+    case Verb::reference:
+      print(configuration_reference());
+      break;
+    case Verb::inspect:
+      print(inspect(line.target));
+      break;
+    case Verb::version:
+      print(version_text());
+      break;
+    case Verb::help:
+      print(line.help);
+      break;
+    case Verb::stages:
+      throw InternalError("stages run under MPI");
+  }
+  return code(ExitCode::done);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  try {
+    const CommandLine line = parse_command_line(argc, argv);
+    return line.verb == Verb::stages ? run_under_mpi(argc, argv, line) : run_locally(line);
+  } catch (const UserError& error) {
+    fmt::print(stderr, "weft: {}\n", error.what());
+    return code(ExitCode::user_mistake);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "weft: {}\n", error.what());
+    return code(ExitCode::failure);
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,106 @@
+#include "weft/app/run_folder.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "weft/core/error.hpp"
+#include "weft/core/version.hpp"
+#include "weft/io/checkpoint.hpp"
+#include "weft/io/dataset.hpp"
+#include "weft/io/files.hpp"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+nlohmann::json read_json(const fs::path& path) {
+  const nlohmann::json json = nlohmann::json::parse(read_text(path), nullptr, false);
+  if (json.is_discarded()) {
+    throw UserError(
+        {path.string(), "not JSON", "a file that weft wrote", "remove it, or take another --output"});
+  }
+  return json;
+}
+
+/// The content of the report's meta tag.
+std::string key_of_report(const fs::path& page) {
+  const std::string text = read_text(page);
+  const std::string tag = "<meta name=\"weft-config-hash\" content=\"";
+  const std::size_t begin = text.find(tag);
+  if (begin == std::string::npos) return "";
+  const std::size_t value = begin + tag.size();
+  return text.substr(value, text.find('"', value) - value);
+}
+
+}  // namespace
+
+std::string stage_name(Stage stage) {
+  switch (stage) {
+    case Stage::simulate:
+      return "simulate";
+    case Stage::train:
+      return "train";
+    case Stage::evaluate:
+      return "evaluate";
+    case Stage::report:
+      return "report";
+  }
+  throw InternalError("an unknown stage");
+}
+
+std::string stage_key(const Config& config, Stage stage) {
+  const std::string hash = stage_hash(config, stage);
+  if (config.data.path.empty() || stage == Stage::simulate) return hash;
+  std::error_code error;
+  const auto bytes = fs::file_size(config.data.path, error);
+  if (error) {
+    throw UserError({"data.path", fmt::format("{}: {}", config.data.path.string(), error.message()),
+                     "an HDF5 dataset", "check the path; it is relative to the working directory"});
+  }
+  const auto changed = fs::last_write_time(config.data.path).time_since_epoch().count();
+  return fmt::format("{}-{:x}-{:x}", hash, bytes, changed);
+}
+
+std::string finished_key(const RunFolder& folder, Stage stage) {
+  switch (stage) {
+    case Stage::simulate:
+      return fs::exists(folder.dataset()) ? Dataset(folder.dataset()).info().config_hash : "";
+    case Stage::train:
+      return fs::exists(folder.checkpoints() / "latest")
+                 ? Checkpoint(latest_checkpoint(folder.checkpoints())).info().config_hash
+                 : "";
+    case Stage::evaluate:
+      return fs::exists(folder.metrics()) ? read_json(folder.metrics()).at("provenance").at("config_hash")
+                                          : "";
+    case Stage::report:
+      return fs::exists(folder.report()) ? key_of_report(folder.report()) : "";
+  }
+  throw InternalError("an unknown stage");
+}
+
+void discard_from(const RunFolder& folder, Stage stage) {
+  // A report without metrics is void, so that later results go first.
+  remove_tree(folder.report());
+  if (stage <= Stage::evaluate) remove_tree(folder.metrics());
+  if (stage <= Stage::train) remove_tree(folder.checkpoints());
+  if (stage <= Stage::simulate) remove_tree(folder.data());
+}
+
+void save_config(const RunFolder& folder, const Config& config) {
+  const BuildInfo build = build_info();
+  write_text_atomically(folder.config(), fmt::format("# Resolved by weft {} ({})\n{}", build.version,
+                                                     build.commit, to_yaml(config)));
+}
+
+nlohmann::json load_timings(const RunFolder& folder) {
+  return fs::exists(folder.timings()) ? read_json(folder.timings()) : nlohmann::json::object();
+}
+
+void save_timing(const RunFolder& folder, Stage stage, const nlohmann::json& timing) {
+  nlohmann::json timings = load_timings(folder);
+  timings[stage_name(stage)] = timing;
+  write_text_atomically(folder.timings(), timings.dump(2) + "\n");
+}
+
+}  // namespace weft

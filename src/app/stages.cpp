@@ -1,0 +1,224 @@
+#include "weft/app/stages.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "weft/comm/process_grid.hpp"
+#include "weft/core/error.hpp"
+#include "weft/core/log.hpp"
+#include "weft/core/version.hpp"
+#include "weft/eval/evaluation.hpp"
+#include "weft/io/files.hpp"
+#include "weft/io/truth.hpp"
+#include "weft/model/signal_gnn.hpp"
+#include "weft/ops/memory.hpp"
+#include "weft/report/report.hpp"
+#include "weft/sim/neuron_types.hpp"
+#include "weft/sim/simulator.hpp"
+#include "weft/train/adam_trainer.hpp"
+
+namespace weft {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Work of rank 0 alone, with its failure on all ranks. @collective
+void on_first_rank(Communicator& world, const std::function<void()>& work) {
+  collectively(world, [&] {
+    if (world.rank() == 0) work();
+  });
+}
+
+std::string version_text() {
+  const BuildInfo build = build_info();
+  return fmt::format("{} ({})", build.version, build.commit);
+}
+
+std::filesystem::path dataset_of(const StageContext& context) {
+  return context.config.data.path.empty() ? context.folder.dataset() : context.config.data.path;
+}
+
+DatasetInfo describe(const Config& config) {
+  const SimulationConfig& simulation = config.simulation;
+  DatasetInfo info;
+  info.frames = simulation.trajectories * simulation.frames;
+  info.neurons = simulation.neurons;
+  info.dt = simulation.dt;
+  info.trajectory_starts.clear();
+  for (std::int64_t s = 0; s < simulation.trajectories; ++s)
+    info.trajectory_starts.push_back(s * simulation.frames);
+  info.has_derivative = true;
+  info.has_truth = true;
+  info.config = to_yaml(config);
+  info.config_hash = stage_key(config, Stage::simulate);
+  info.version = version_text();
+  return info;
+}
+
+void simulate(const StageContext& context) {
+  Communicator& world = context.world;
+  const SimulationConfig& config = context.config.simulation;
+  const std::filesystem::path folder = context.folder.data_under_way();
+  Simulator simulator(world, config, context.config.seed);
+  const RowPartition& partition = simulator.partition();
+  const DatasetInfo info = describe(context.config);
+
+  on_first_rank(world, [&] {
+    remove_tree(folder);
+    make_folders(folder / "shards");
+  });
+  std::optional<DatasetShardWriter> writer;
+  collectively(world, [&] {
+    writer.emplace(folder, info, partition, world.rank());
+    writer->write_true_connectivity(LocalRow{0}, simulator.connectivity());
+  });
+  simulator.run(
+      [&](std::int64_t first_frame, std::span<const float> activity, std::span<const float> derivative) {
+        writer->write_frames(first_frame, activity, derivative);
+      },
+      context.progress);
+  collectively(world, [&] { writer->close(); });
+  on_first_rank(world, [&] {
+    const NeuronTypeTruth truth{neuron_types(config.neurons, static_cast<std::int64_t>(config.types.size())),
+                                type_parameters(config.types)};
+    write_dataset_view(folder, info, truth, partition);
+    replace_folder(folder, context.folder.data());
+  });
+}
+
+void train(const StageContext& context) {
+  const Config& config = context.config;
+  const ProcessGrid grid(context.world, config.training.replicas);
+  const Dataset dataset = [&] {
+    std::optional<Dataset> opened;
+    collectively(context.world, [&] { opened.emplace(dataset_of(context)); });
+    return std::move(*opened);
+  }();
+  TrainingData data = load_training_data(grid.rows(), dataset);
+  const RowPartition partition = data.partition;
+  SignalGnn model = SignalGnn::initial(partition, grid.shard(), config.seed, at::kFloat);
+  AdamTrainer trainer(grid, std::move(data), std::move(model), config.training, config.seed);
+  trainer.train(context.progress);
+
+  collectively(context.world, [&] {
+    if (grid.replica() != 0) return;
+    CheckpointInfo info;
+    info.step = trainer.steps_done();
+    info.neurons = partition.rows();
+    info.method = "adam";
+    info.config_hash = stage_key(config, Stage::train);
+    info.version = version_text();
+    const ModelArrays arrays = trainer.arrays();
+    save_checkpoint(grid.rows(), context.folder.checkpoints(), info, partition, arrays.rows, arrays.common);
+  });
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+/// metrics.json: what the evaluation found, how long the stages took, and what made it.
+nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metrics,
+                                const std::string& dataset) {
+  const nlohmann::json stages = load_timings(context.folder);
+  double peak = static_cast<double>(peak_resident_bytes());
+  for (const auto& [stage, timing] : stages.items()) {
+    metrics["timing"][stage + "_s"] = timing.at("seconds");
+    peak = std::max(peak, timing.at("peak_bytes_max_rank").get<double>());
+    if (timing.contains("step_ms")) metrics["timing"][stage + "_step_ms"] = timing.at("step_ms");
+  }
+  metrics["memory"]["peak_bytes_max_rank"] = static_cast<std::int64_t>(peak);
+  const BuildInfo build = build_info();
+  metrics["provenance"] = {{"version", build.version},
+                           {"commit", build.commit},
+                           {"config_hash", stage_key(context.config, Stage::evaluate)},
+                           {"dataset", dataset},
+                           {"method", "adam"},
+                           {"ranks", context.world.size()},
+                           {"threads_per_rank", context.threads},
+                           {"host", host_name()}};
+  metrics["name"] = context.config.name;
+  return metrics;
+}
+
+void evaluate_stage(const StageContext& context) {
+  Communicator& world = context.world;
+  std::optional<Dataset> dataset;
+  std::optional<Truth> truth;
+  std::unique_ptr<RecoveredModel> model;
+  collectively(world, [&] {
+    dataset.emplace(dataset_of(context));
+    if (dataset->info().has_truth) truth.emplace(dataset_of(context));
+    if (dataset->info().neurons < world.size()) {
+      throw UserError({"mpirun",
+                       fmt::format("{} ranks for {} neurons", world.size(), dataset->info().neurons),
+                       "at least one neuron for each rank", "start fewer ranks"});
+    }
+    const RowPartition partition(dataset->info().neurons, world.size());
+    model = recovered(load_signal_gnn(Checkpoint(latest_checkpoint(context.folder.checkpoints())), partition,
+                                      world.rank()));
+  });
+  const Evaluation evaluation =
+      evaluate(world, *model, *dataset, truth ? &*truth : nullptr, context.config.seed, context.progress);
+  on_first_rank(world, [&] {
+    make_folders(context.folder.results());
+    write_figures(context.folder.figures(), evaluation.figures);
+    const nlohmann::json metrics = complete_metrics(context, evaluation.metrics, dataset->file().string());
+    write_text_atomically(context.folder.metrics(), metrics.dump(2) + "\n");
+  });
+}
+
+void report(const StageContext& context) {
+  on_first_rank(context.world,
+                [&] { write_report(context.folder.path, stage_key(context.config, Stage::report)); });
+}
+
+/// Steps of the stage's main loop; 0 where it has none.
+std::int64_t steps_of(const Config& config, Stage stage) {
+  if (stage == Stage::simulate) return config.simulation.burn_in + config.simulation.frames;
+  if (stage == Stage::train) return config.training.steps;
+  return 0;
+}
+
+}  // namespace
+
+void run_stage(const StageContext& context, Stage stage) {
+  const auto start = std::chrono::steady_clock::now();
+  switch (stage) {
+    case Stage::simulate:
+      simulate(context);
+      break;
+    case Stage::train:
+      train(context);
+      break;
+    case Stage::evaluate:
+      evaluate_stage(context);
+      break;
+    case Stage::report:
+      report(context);
+      break;
+  }
+  const double seconds = seconds_since(start);
+  const std::vector<double> peaks = gather_numbers(context.world, static_cast<double>(peak_resident_bytes()));
+  on_first_rank(context.world, [&] {
+    nlohmann::json timing = {{"seconds", seconds},
+                             {"ranks", context.world.size()},
+                             {"threads_per_rank", context.threads},
+                             {"peak_bytes_max_rank", *std::max_element(peaks.begin(), peaks.end())}};
+    if (const std::int64_t steps = steps_of(context.config, stage); steps > 0) {
+      timing["step_ms"] = 1e3 * seconds / static_cast<double>(steps);
+    }
+    save_timing(context.folder, stage, timing);
+  });
+  log_info("{} done in {:.1f} s", stage_name(stage), seconds);
+}
+
+}  // namespace weft

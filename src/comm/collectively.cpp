@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <exception>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "weft/comm/communicator.hpp"
+#include "weft/core/error.hpp"
+
+namespace weft {
+namespace {
+
+enum class Outcome { done, user_error, internal_error, other_error };
+
+/// How a rank's work ended.
+struct Report {
+  Outcome outcome = Outcome::done;
+  std::string message;
+  std::exception_ptr exception;
+};
+
+Report attempt(const std::function<void()>& work) {
+  try {
+    work();
+    return {};
+  } catch (const UserError& error) {
+    return {Outcome::user_error, error.what(), std::current_exception()};
+  } catch (const InternalError& error) {
+    return {Outcome::internal_error, error.what(), std::current_exception()};
+  } catch (const std::exception& error) {
+    return {Outcome::other_error, error.what(), std::current_exception()};
+  } catch (...) {
+    return {Outcome::other_error, "an exception of an unknown type", std::current_exception()};
+  }
+}
+
+[[noreturn]] void throw_as(Outcome outcome, const std::string& message) {
+  switch (outcome) {
+    case Outcome::user_error:
+      throw UserError(message);
+    case Outcome::internal_error:
+      throw InternalError(message);
+    default:
+      throw std::runtime_error(message);
+  }
+}
+
+}  // namespace
+
+void collectively(Communicator& group, const std::function<void()>& work) {
+  const Report own = attempt(work);
+  const std::vector<double> outcomes = gather_numbers(group, static_cast<double>(own.outcome));
+  const auto first =
+      std::find_if(outcomes.begin(), outcomes.end(), [](double outcome) { return outcome != 0; });
+  if (first == outcomes.end()) return;
+  const auto failed_rank = static_cast<int>(first - outcomes.begin());
+  const std::string message = broadcast_text(group, own.message, failed_rank);
+  if (own.exception) std::rethrow_exception(own.exception);
+  throw_as(static_cast<Outcome>(*first), fmt::format("rank {}: {}", failed_rank, message));
+}
+
+std::string broadcast_text(Communicator& group, std::string text, int root) {
+  auto length = static_cast<std::int64_t>(text.size());
+  group.broadcast(std::span(&length, 1), root).wait();
+  text.resize(static_cast<std::size_t>(length));
+  group.broadcast(std::span<char>(text), root).wait();
+  return text;
+}
+
+std::vector<double> gather_numbers(Communicator& group, double own) {
+  std::vector<double> all(static_cast<std::size_t>(group.size()));
+  const std::vector<std::int64_t> ones(all.size(), 1);
+  group.all_gather(std::span(&own, 1), std::span(all), ones).wait();
+  return all;
+}
+
+}  // namespace weft

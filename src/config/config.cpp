@@ -1,0 +1,65 @@
+#include "weft/config/config.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "weft/config/schema.hpp"
+#include "weft/core/error.hpp"
+
+#include "reader.hpp"
+
+namespace weft {
+namespace {
+
+[[noreturn]] void refuse_file(const std::filesystem::path& file, const std::string& why) {
+  throw UserError(
+      {file.string(), why, "a config in YAML",
+       fmt::format("check the path; relative ones start at {}", std::filesystem::current_path().string())});
+}
+
+std::string text_of_file(const std::filesystem::path& file) {
+  if (std::filesystem::is_directory(file)) refuse_file(file, "a folder");
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(stream), {});
+  if (!stream.is_open() || stream.bad()) refuse_file(file, std::strerror(errno));
+  return text;
+}
+
+/// What no key can tell alone.
+void check_together(const Config& config, const std::string& origin) {
+  const auto types = static_cast<std::int64_t>(config.simulation.types.size());
+  if (config.simulation.neurons < types) {
+    throw UserError({origin + ": simulation.neurons",
+                     fmt::format("{} neurons of {} types", config.simulation.neurons, types),
+                     fmt::format("at least {}, one of each type", types), "add neurons or remove types"});
+  }
+  if (config.training.batch_size < config.training.replicas) {
+    throw UserError(
+        {origin + ": training.batch_size",
+         fmt::format("{} frames for {} replicas", config.training.batch_size, config.training.replicas),
+         fmt::format("at least {}, one of each replica", config.training.replicas),
+         "raise training.batch_size or lower training.replicas"});
+  }
+}
+
+}  // namespace
+
+Config parse_config(const std::string& yaml, const std::string& origin, const Overrides& overrides) {
+  Config config = default_config();
+  config.name = std::filesystem::path(origin).stem().string();
+  read_document(yaml, origin, config);
+  for (const std::string& text : overrides) read_override(text, config);
+  check_together(config, origin);
+  return config;
+}
+
+Config load_config(const std::filesystem::path& file, const Overrides& overrides) {
+  return parse_config(text_of_file(file), file.string(), overrides);
+}
+
+}  // namespace weft

@@ -1,0 +1,188 @@
+#include "weft/config/schema.hpp"
+
+#include <fmt/format.h>
+
+#include "field.hpp"
+
+namespace weft {
+namespace {
+
+constexpr Range any{};
+constexpr Range positive{.low = 0, .low_excluded = true};
+constexpr Range not_negative{.low = 0};
+
+const std::vector<Stage> every_stage{Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
+const std::vector<Stage> no_stage{};
+const std::vector<Stage> simulate{Stage::simulate};
+const std::vector<Stage> train{Stage::train};
+
+/// A key's place in a Config, from an expression in `c` and, in a list, `item`.
+#define WEFT_FIELD(expression) \
+  [](Config& c, [[maybe_unused]] std::size_t item) -> Field { return &(expression); }
+
+const std::vector<Key>& keys() {
+  static const std::vector<Key> table{
+      {"name", WEFT_FIELD(c.name), any, no_stage,
+       "Names the run and its folder, `runs/<name>`; by default the config file's name without its ending."},
+      {"seed",
+       WEFT_FIELD(c.seed),
+       {.low = 0, .high = 0x1p64},
+       every_stage,
+       "Decides every random number of the run."},
+      {"device", WEFT_FIELD(c.device), any, no_stage,
+       "Where the work is done; `auto` takes a GPU if there is one."},
+      {"threads",
+       WEFT_FIELD(c.threads),
+       {.low = 0, .high = 4096},
+       no_stage,
+       "Threads of each rank; 0 shares the cores of the machine out over its ranks."},
+
+      {"simulation.neurons",
+       WEFT_FIELD(c.simulation.neurons),
+       {.low = 2, .high = 1e7},
+       simulate,
+       "N, the size of the assembly; at least as many as there are types."},
+      {"simulation.frames",
+       WEFT_FIELD(c.simulation.frames),
+       {.low = 2, .high = 1e12},
+       simulate,
+       "Recorded frames of each trajectory."},
+      {"simulation.burn_in",
+       WEFT_FIELD(c.simulation.burn_in),
+       {.low = 0, .high = 1e12},
+       simulate,
+       "Steps before the first recorded frame, so that the start is forgotten."},
+      {"simulation.dt", WEFT_FIELD(c.simulation.dt), positive, simulate, "Time step [time units]."},
+      {"simulation.noise", WEFT_FIELD(c.simulation.noise), not_negative, simulate,
+       "Standard deviation of the normal number added to each x at each step; not scaled by sqrt(dt)."},
+      {"simulation.trajectories",
+       WEFT_FIELD(c.simulation.trajectories),
+       {.low = 1, .high = 1e6},
+       simulate,
+       "Independent runs of the same assembly, simulated side by side."},
+
+      {"simulation.connectivity.distribution", WEFT_FIELD(c.simulation.connectivity.distribution), any,
+       simulate,
+       "Law of the weights before they are divided by N^exponent: standard Cauchy or standard normal."},
+      {"simulation.connectivity.cutoff", WEFT_FIELD(c.simulation.connectivity.cutoff), positive, simulate,
+       "Cauchy draws larger than this in size become 0."},
+      {"simulation.connectivity.exponent", WEFT_FIELD(c.simulation.connectivity.exponent), not_negative,
+       simulate, "Weights are divided by N to this power; `auto` is the rule below."},
+      {"simulation.connectivity.sparsity",
+       WEFT_FIELD(c.simulation.connectivity.sparsity),
+       {.low = 0, .high = 1, .high_excluded = true},
+       simulate,
+       "Fraction of the connections that are absent, drawn at random."},
+
+      {"simulation.types[].gain", WEFT_FIELD(c.simulation.types.at(item).gain), any, simulate,
+       "g, the strength of the input from the other neurons."},
+      {"simulation.types[].self_coupling", WEFT_FIELD(c.simulation.types.at(item).self_coupling), any,
+       simulate, "s, the strength with which a neuron excites itself."},
+      {"simulation.types[].tau", WEFT_FIELD(c.simulation.types.at(item).tau), positive, simulate,
+       "Time constant of the decay [time units]."},
+
+      {"data.path", WEFT_FIELD(c.data.path), any, train,
+       "A dataset to train on in place of the simulated one; relative paths start at the working directory; "
+       "empty: simulate."},
+
+      {"training.method", WEFT_FIELD(c.training.method), any, train, "How the model is fitted."},
+      {"training.steps", WEFT_FIELD(c.training.steps), {.low = 1, .high = 1e12}, train, "Gradient steps."},
+      {"training.batch_size",
+       WEFT_FIELD(c.training.batch_size),
+       {.low = 1, .high = 1e6},
+       train,
+       "Frames of one step, over all replicas."},
+      {"training.epoch_steps",
+       WEFT_FIELD(c.training.epoch_steps),
+       {.low = 0, .high = 1e12},
+       train,
+       "Adam's state is cleared each so many steps; 0: never."},
+      {"training.replicas",
+       WEFT_FIELD(c.training.replicas),
+       {.low = 1, .high = 1e6},
+       no_stage,
+       "Groups of ranks that hold the same rows of W and share out each batch; at most batch_size."},
+      {"training.final_rate",
+       WEFT_FIELD(c.training.final_rate),
+       {.low = 0, .high = 1},
+       train,
+       "Learning rates fall to this fraction of themselves by the last step, along a cosine; 1: constant."},
+
+      {"training.learning_rate.connectivity", WEFT_FIELD(c.training.learning_rate.connectivity), not_negative,
+       train, "Of W."},
+      {"training.learning_rate.embedding", WEFT_FIELD(c.training.learning_rate.embedding), not_negative,
+       train, "Of the latent vectors a."},
+      {"training.learning_rate.phi", WEFT_FIELD(c.training.learning_rate.phi), not_negative, train,
+       "Of the update function phi."},
+      {"training.learning_rate.psi", WEFT_FIELD(c.training.learning_rate.psi), not_negative, train,
+       "Of the transfer function psi."},
+
+      {"training.loss.phi_zero", WEFT_FIELD(c.training.loss.phi_zero), not_negative, train,
+       "Weight of the norm of phi(a, 0) over the neurons, which keeps constants out of phi."},
+      {"training.loss.psi_monotone", WEFT_FIELD(c.training.loss.psi_monotone), not_negative, train,
+       "Weight of the norm of the falls of psi over the frame's activities, which makes psi increase."},
+      {"training.loss.l1", WEFT_FIELD(c.training.loss.l1), not_negative, train,
+       "Weight of the sum of abs(W_ij)."},
+      {"training.loss.l2", WEFT_FIELD(c.training.loss.l2), not_negative, train,
+       "Weight of the sum of W_ij^2."},
+  };
+  return table;
+}
+
+#undef WEFT_FIELD
+
+}  // namespace
+
+bool Range::contains(double value) const {
+  const bool above = low_excluded ? value > low : value >= low;
+  const bool below = high_excluded ? value < high : value <= high;
+  return above && below;
+}
+
+std::string Key::path_of(std::size_t item) const {
+  std::string result(path);
+  if (const auto at = result.find("[]"); at != std::string::npos)
+    result.replace(at, 2, fmt::format(".{}", item));
+  return result;
+}
+
+std::span<const Key> config_keys() { return keys(); }
+
+std::span<const Section> config_sections() {
+  static constexpr Section table[] = {
+      {"", "The run as a whole."},
+      {"simulation", "The assembly that is simulated, unless `data.path` names a dataset."},
+      {"simulation.connectivity", "W, drawn at random; its diagonal is 0."},
+      {"simulation.types[]",
+       "A list of neuron types, in contiguous blocks of equal size; the remainder of the neurons goes to the "
+       "last. The "
+       "list replaces the default one, the four types of the paper; a key that an item leaves out has the "
+       "default "
+       "below. An override names an item by its number, from 0: `--set simulation.types.3.tau=0.25`."},
+      {"data", "A dataset that exists already."},
+      {"training", "The fit of the model to the activity."},
+      {"training.learning_rate", "Adam's step sizes; 0 keeps a part as it starts."},
+      {"training.loss", "Weights of what is added to the norm of the residual."},
+  };
+  return table;
+}
+
+Config default_config() {
+  Config config;
+  config.simulation.types = {{.gain = 10, .self_coupling = 1, .tau = 1},
+                             {.gain = 10, .self_coupling = 2, .tau = 1},
+                             {.gain = 10, .self_coupling = 1, .tau = 0.5},
+                             {.gain = 10, .self_coupling = 2, .tau = 0.5}};
+  return config;
+}
+
+std::size_t item_count(const Config& config, const Key& key) {
+  return key.in_list() ? config.simulation.types.size() : 1;
+}
+
+std::string value_text(const Config& config, const Key& key, std::size_t item) {
+  Config copy = config;  // the accessor wants a Config that it may point into
+  return text_of(key.field(copy, item));
+}
+
+}  // namespace weft

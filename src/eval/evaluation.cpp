@@ -1,0 +1,170 @@
+#include "weft/eval/evaluation.hpp"
+
+#include <cmath>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "weft/core/error.hpp"
+#include "weft/eval/clustering.hpp"
+#include "weft/eval/connectivity_metrics.hpp"
+#include "weft/eval/function_metrics.hpp"
+#include "weft/eval/gauge.hpp"
+
+#include "eval/collect.hpp"
+
+namespace weft {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t psi_points = 1001;
+constexpr std::int64_t phi_points = 301;
+constexpr std::int64_t scatter_bins = 300;
+
+class Steps {
+ public:
+  explicit Steps(const ProgressSink& sink) : sink_(sink) {}
+  /// Says that one more step begins.
+  void begin(const char* what) {
+    if (sink_) sink_({.stage = "evaluate", .done = done_, .total = total, .unit = "steps", .detail = what});
+    ++done_;
+  }
+  void end() { begin(""); }
+
+ private:
+  static constexpr std::int64_t total = 4;
+  const ProgressSink& sink_;
+  std::int64_t done_ = 0;
+};
+
+void set(json& group, const char* key, const std::optional<double>& value) {
+  if (value) group[key] = *value;
+}
+
+json gauge_json(const Gauge& gauge) {
+  json group{{"psi_plateau", gauge.plateau}, {"psi_offset", gauge.psi_offset}};
+  if (gauge.scale_known) {
+    group["psi_scale"] = gauge.psi_scale();
+    group["plateau_variation"] = gauge.plateau_variation;
+  }
+  return group;
+}
+
+json connectivity_json(const ConnectivityMetrics& metrics) {
+  json group = json::object();
+  set(group, "r2", metrics.r2);
+  set(group, "slope", metrics.slope);
+  set(group, "r2_strict", metrics.r2_strict);
+  set(group, "relative_error", metrics.relative_error);
+  return group;
+}
+
+json phi_json(const PhiErrors& errors) {
+  json group{{"rms_error", errors.rms_error}};
+  set(group, "relative_rms_error", errors.relative_rms_error);
+  return group;
+}
+
+std::vector<Latent> gather_latents(Communicator& rows, const RecoveredModel& model) {
+  const auto flat = gather_blocks(rows, model.embedding(), times(model.partition().sizes(), 2));
+  std::vector<Latent> latents;
+  for (std::size_t i = 0; i < flat.size(); i += 2) {
+    if (!std::isfinite(flat[i]) || !std::isfinite(flat[i + 1])) {
+      throw UserError(Complaint{.place = "the trained model",
+                                .found = "the latent of neuron " + std::to_string(i / 2) + " is not finite",
+                                .expected = "finite numbers",
+                                .remedy = "train again with lower learning rates"});
+    }
+    latents.push_back({flat[i], flat[i + 1]});
+  }
+  return latents;
+}
+
+json clusters_json(const NeuronTypes& found, const Clustering& reference, const NeuronTypeTruth* truth) {
+  json group{{"count", found.clusters.count}, {"reference_count", reference.count}};
+  set(group, "silhouette", found.silhouette);
+  if (truth != nullptr) {
+    group["accuracy"] = matched_accuracy(found.clusters, truth->neuron_type);
+    group["reference_accuracy"] = reference_accuracy(reference, truth->neuron_type);
+  }
+  return group;
+}
+
+/// The one part that a single rank does: it needs all latents, and they are few.
+json cluster_on_first_rank(Communicator& rows, LatentFigure& figure, const NeuronTypeTruth* truth,
+                           std::uint64_t seed) {
+  std::string text;
+  collectively(rows, [&] {
+    if (rows.rank() != 0) return;
+    NeuronTypes found = find_neuron_types(figure.latents, seed);
+    text = clusters_json(found, reference_clusters(figure.latents), truth).dump();
+    figure.cluster = std::move(found.clusters.label);
+  });
+  return json::parse(broadcast_text(rows, std::move(text)));
+}
+
+PsiFigure psi_figure(const RecoveredModel& model, const Gauge& gauge, const ActivityStatistics& activity,
+                     bool truth_known) {
+  PsiFigure figure;
+  figure.x = linear_grid(activity.minimum, activity.maximum, psi_points);
+  figure.learned = gauged_psi(model, gauge, figure.x);
+  if (!truth_known) return figure;
+  for (const double x : figure.x) figure.truth.push_back(true_psi(x));
+  return figure;
+}
+
+}  // namespace
+
+Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Dataset& dataset,
+                    const Truth* truth, std::uint64_t seed, const ProgressSink& progress) {
+  require(model.partition().shards() == rows.size() && model.shard() == rows.rank(),
+          "the model is sharded over the ranks that evaluate it");
+  const NeuronTypeTruth* types = truth == nullptr ? nullptr : &truth->types();
+  require(types == nullptr || std::ssize(types->neuron_type) == model.partition().rows(),
+          "the truth has as many neurons as the model");
+  Steps steps(progress);
+  Evaluation result;
+  json& metrics = result.metrics;
+  Figures& figures = result.figures;
+
+  steps.begin("activity");
+  const ActivityStatistics activity = measure_activity(rows, dataset, model.partition());
+  metrics["data"] = {{"neurons", activity.neurons}, {"frames", activity.frames}, {"xnorm", activity.xnorm}};
+  collectively(rows, [&] {
+    if (rows.rank() == 0) figures.time_series = time_series_figure(dataset);
+  });
+
+  const Gauge gauge = fix_gauge(rows, model, activity.xnorm);
+  metrics["gauge"] = gauge_json(gauge);
+  figures.xnorm = activity.xnorm;
+  figures.psi_scale = gauge.weight_scale();
+  figures.psi_offset = gauge.psi_offset;
+
+  steps.begin("connectivity");
+  figures.connectivity = connectivity_figure(rows, model, gauge, truth);
+  if (truth != nullptr) {
+    metrics["connectivity"] = connectivity_json(compare_connectivity(rows, model, gauge, *truth));
+    figures.scatter = scatter_weights(rows, model, gauge, *truth, scatter_bins);
+  }
+
+  steps.begin("functions");
+  figures.psi = psi_figure(model, gauge, activity, truth != nullptr);
+  figures.phi =
+      phi_figure(rows, model, gauge, types, linear_grid(-activity.xnorm, activity.xnorm, phi_points));
+  if (truth != nullptr) metrics["phi"] = phi_json(compare_phi(rows, model, gauge, *types, figures.phi.x));
+  if (truth != nullptr && gauge.scale_known) {
+    const PsiErrors errors = compare_psi(figures.psi.x, figures.psi.learned);
+    metrics["psi"] = {{"max_error", errors.max_error}, {"rms_error", errors.rms_error}};
+  }
+
+  steps.begin("clusters");
+  figures.latents.latents = gather_latents(rows, model);
+  if (types != nullptr) figures.latents.type = types->neuron_type;
+  metrics["clusters"] = cluster_on_first_rank(rows, figures.latents, types, seed);
+  steps.end();
+  return result;
+}
+
+}  // namespace weft

@@ -1,0 +1,133 @@
+#include "weft/io/checkpoint.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "weft/core/error.hpp"
+#include "weft/io/files.hpp"
+#include "weft/io/hdf5.hpp"
+
+#include "io/manifest.hpp"
+
+namespace weft {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kRemedy = "use another checkpoint, or copy this one again";
+
+void check_size(const fs::path& path, std::int64_t bytes) {
+  std::error_code error;
+  const std::uintmax_t found = fs::file_size(path, error);
+  if (error) throw UserError({path.string(), "missing from the checkpoint", "", kRemedy});
+  if (static_cast<std::int64_t>(found) != bytes) {
+    throw UserError({path.string(), fmt::format("{} bytes", found), fmt::format("{} bytes", bytes), kRemedy});
+  }
+}
+
+void check_checksum(const fs::path& path, const std::string& expected) {
+  const std::string found = file_checksum(path);
+  if (found == expected) return;
+  throw UserError({path.string(), "damaged, its xxh3 is " + found, expected, kRemedy});
+}
+
+/// The elements of one row of an array.
+std::int64_t row_size(const hdf5::Shape& shape) {
+  return std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+template <typename T>
+void append_rows(const hdf5::Dataset& dataset, std::int64_t first, std::int64_t rows,
+                 std::vector<T>& values) {
+  hdf5::Shape count = dataset.shape();
+  hdf5::Shape start(count.size(), 0);
+  start[0] = first;
+  count[0] = rows;
+  const std::size_t size = static_cast<std::size_t>(rows * row_size(count));
+  const std::size_t before = values.size();
+  values.resize(before + size);
+  dataset.read(start, count, std::span(values).subspan(before));
+}
+
+}  // namespace
+
+struct Checkpoint::Impl {
+  explicit Impl(const fs::path& step_folder) : folder(step_folder), manifest(read_manifest(step_folder)) {
+    for (const ManifestFile& file : files()) check_size(folder / file.name, file.bytes);
+  }
+
+  std::vector<ManifestFile> files() const {
+    std::vector<ManifestFile> all = manifest.shards;
+    all.push_back(manifest.common);
+    return all;
+  }
+  hdf5::File open(const ManifestFile& file) const { return hdf5::File::open(folder / file.name); }
+
+  template <typename T>
+  std::vector<T> read_rows(const std::string& name, std::int64_t first, std::int64_t rows) const {
+    require(first >= 0 && rows >= 0 && first + rows <= manifest.info.neurons, "rows of the checkpoint");
+    std::vector<T> values;
+    for (const ManifestFile& shard : manifest.shards) {
+      const std::int64_t begin = std::max(first, shard.row_begin);
+      const std::int64_t end = std::min(first + rows, shard.row_end);
+      if (begin >= end) continue;
+      const hdf5::File file = open(shard);
+      append_rows(file.dataset(name), begin - shard.row_begin, end - begin, values);
+    }
+    return values;
+  }
+
+  fs::path folder;
+  Manifest manifest;
+};
+
+Checkpoint::Checkpoint(const fs::path& folder) : impl_(std::make_unique<Impl>(folder)) {}
+Checkpoint::~Checkpoint() = default;
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+
+const CheckpointInfo& Checkpoint::info() const { return impl_->manifest.info; }
+const fs::path& Checkpoint::folder() const { return impl_->folder; }
+
+bool Checkpoint::has(const std::string& name) const {
+  return impl_->open(impl_->manifest.shards.front()).has_dataset(name) ||
+         impl_->open(impl_->manifest.common).has_dataset(name);
+}
+
+std::vector<float> Checkpoint::read_rows(const std::string& name, GlobalRow first_row,
+                                         std::int64_t rows) const {
+  return impl_->read_rows<float>(name, index(first_row), rows);
+}
+
+std::vector<double> Checkpoint::read_rows_double(const std::string& name, GlobalRow first_row,
+                                                 std::int64_t rows) const {
+  return impl_->read_rows<double>(name, index(first_row), rows);
+}
+
+std::vector<double> Checkpoint::read_common(const std::string& name) const {
+  return impl_->open(impl_->manifest.common).dataset(name).read_all<double>();
+}
+
+std::vector<std::int64_t> Checkpoint::common_shape(const std::string& name) const {
+  return impl_->open(impl_->manifest.common).dataset(name).shape();
+}
+
+std::map<std::string, std::vector<std::int64_t>> Checkpoint::arrays() const {
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  const hdf5::File common = impl_->open(impl_->manifest.common);
+  for (const std::string& name : common.dataset_names()) shapes[name] = common.dataset(name).shape();
+  const hdf5::File shard = impl_->open(impl_->manifest.shards.front());
+  for (const std::string& name : shard.dataset_names()) {
+    hdf5::Shape shape = shard.dataset(name).shape();
+    shape[0] = impl_->manifest.info.neurons;
+    shapes[name] = shape;
+  }
+  return shapes;
+}
+
+void Checkpoint::verify() const {
+  for (const ManifestFile& file : impl_->files()) check_checksum(impl_->folder / file.name, file.xxh3);
+}
+
+}  // namespace weft

@@ -1,0 +1,270 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "report/panel_files.hpp"
+
+namespace weft {
+namespace {
+
+/// The largest range of one sample neuron.
+double largest_range(const Table& activity) {
+  double largest = 0;
+  for (std::int64_t column = 0; column < activity.columns; ++column) {
+    double low = activity.at(0, column);
+    double high = low;
+    for (std::int64_t row = 1; row < activity.rows; ++row) {
+      low = std::min(low, activity.at(row, column));
+      high = std::max(high, activity.at(row, column));
+    }
+    largest = std::max(largest, high - low);
+  }
+  return largest;
+}
+
+/// 1, 2 or 5 times a power of ten, at most `value`.
+double round_down(double value) {
+  if (value <= 0) return 1;
+  const double power = std::pow(10, std::floor(std::log10(value)));
+  const double digit = value / power;
+  return power * (digit >= 5 ? 5 : digit >= 2 ? 2 : 1);
+}
+
+std::vector<std::int64_t> groups_of(const std::vector<std::int64_t>& neurons, const NeuronGroups& groups) {
+  std::vector<std::int64_t> found;
+  for (const std::int64_t neuron : neurons) found.push_back(groups.of.at(static_cast<std::size_t>(neuron)));
+  return found;
+}
+
+/// One curve a block, with blank lines between curves, two between groups; a comment names the neuron.
+std::string curves_by_group(const NeuronFunctions& phi, const NeuronGroups& groups) {
+  fmt::memory_buffer text;
+  const std::vector<std::int64_t> group_of = groups_of(phi.neuron, groups);
+  for (std::int64_t group = 0; group < groups.count; ++group) {
+    fmt::format_to(std::back_inserter(text), "# {} {}\n", groups.name, group);
+    bool any = false;
+    for (std::size_t curve = 0; curve < group_of.size(); ++curve) {
+      if (group_of[curve] != group) continue;
+      fmt::format_to(std::back_inserter(text), "# neuron {}\n", phi.neuron[curve]);
+      for (std::size_t point = 0; point < phi.x.size(); ++point)
+        fmt::format_to(std::back_inserter(text), "{:.8g} {:.8g}\n", phi.x[point],
+                       phi.learned.at(static_cast<std::int64_t>(curve), static_cast<std::int64_t>(point)));
+      fmt::format_to(std::back_inserter(text), "\n");
+      any = true;
+    }
+    // gnuplot counts groups by pairs of blank lines: one that has no curve keeps its place with a missing
+    // point.
+    fmt::format_to(std::back_inserter(text), "{}", any ? "\n" : "NaN NaN\n\n\n");
+  }
+  return fmt::to_string(text);
+}
+
+std::string truth_columns(const NeuronFunctions& phi) {
+  std::vector<std::vector<double>> columns{phi.x};
+  for (std::int64_t type = 0; type < phi.truth.rows; ++type) {
+    const auto first = phi.truth.values.begin() + type * phi.truth.columns;
+    columns.emplace_back(first, first + phi.truth.columns);
+  }
+  return data_lines(columns);
+}
+
+/// The ends of the x axis. Where a truth can be seen: the published range, as far as x goes; else all of x.
+std::string range_settings(const std::vector<double>& x, bool has_truth) {
+  constexpr double published = 5;
+  const bool narrow = has_truth && x.front() < 0 && x.back() > 0;
+  return setting("first_x", narrow ? std::max(x.front(), -published) : x.front()) +
+         setting("last_x", narrow ? std::min(x.back(), published) : x.back());
+}
+
+constexpr std::string_view activity_drawing = R"gp(
+  set rmargin at screen 0.86
+  set key outside bottom center horizontal
+  set bmargin at screen 0.17
+  set xlabel 'time (time units)'
+  set ylabel 'neuron'
+  set lmargin at screen 0.13
+  set xrange [first_time:last_time]
+  set yrange [-0.75 * spacing : (traces - 0.25) * spacing]
+  set ytics scale 0 ('' 0)
+  do for [i = 1:traces] { set ytics add (word(neurons, i) spacing * (traces - i)) }
+  set arrow 1 from graph 1.03, first 0 to graph 1.03, first scale_bar nohead linewidth 3 linecolor rgb ink
+  set label 2 sprintf('Δx = %g', scale_bar) at graph 1.045, first 0.5 * scale_bar left textcolor rgb ink
+  plot for [i = 1:traces] panel.'.dat' using 1:(column(i + 1) - real(word(means, i)) + spacing * (traces - i)) \
+         with lines linewidth 1.2 linecolor rgb color(word(groups, i)) notitle, \
+       for [i = 1:words(legend)] NaN with lines linewidth 4 linecolor rgb color(word(legend.' 0', i)) \
+         title group_name.' '.word(legend, i)
+)gp";
+
+constexpr std::string_view phi_drawing = R"gp(
+  set xlabel 'activity x'
+  set ylabel 'φ*(a_{i}, x)  (1 / time unit)'
+  set xrange [first_x:last_x]
+  set key top right
+  plot for [g = 0:groups - 1] panel.'.dat' index g every thinning using 1:2 with lines linewidth 0.5 \
+         linecolor rgb color(g) notitle, \
+       for [t = 1:true_types] panel.'_true.dat' using 1:(column(t + 1)) with lines linewidth 2 dashtype (9, 6) \
+         linecolor rgb 'black' notitle, \
+       for [i = 1:words(legend)] NaN with lines linewidth 4 linecolor rgb color(word(legend.' 0', i)) \
+         title 'learned, '.group_name.' '.word(legend, i), \
+       for [t = 1:true_types > 0] NaN with lines linewidth 2 dashtype (9, 6) linecolor rgb 'black' title 'true'
+)gp";
+
+constexpr std::string_view psi_drawing = R"gp(
+  set xlabel 'activity x'
+  set ylabel 'ψ*(x)'
+  set xrange [first_x:last_x]
+  set yrange [* < -1.15:1.15 < *] noextend
+  set key bottom right
+  plot panel.'.dat' using 1:2 with lines linewidth 5 linecolor rgb color(5) title 'learned', \
+       for [t = 1:has_truth] panel.'.dat' using 1:3 with lines linewidth 2 dashtype (9, 6) linecolor rgb 'black' \
+         title 'true: tanh x'
+)gp";
+
+constexpr std::string_view loss_drawing = R"gp(
+  set xlabel step_label
+  set ylabel 'loss'
+  set logscale y
+  set yrange [1e-6 * highest < *:*]
+  set format y '10^{%T}'
+  set mytics 10
+  set key top right
+  plot for [i = 1:words(columns)] panel.'.dat' every thinning using ($1 / step_unit):(column(int(word(columns, i)))) \
+       with lines linewidth (i == 1 ? 3 : 1.2) linecolor rgb color(i == 1 ? 5 : i - 1) title word(titles, i)
+)gp";
+
+/// The loss terms that have a place on a logarithmic axis, with their columns in the data file, counted
+/// from 1.
+struct LossTerms {
+  std::vector<std::int64_t> columns;
+  std::string titles;
+};
+
+LossTerms positive_terms(const LossHistory& loss) {
+  const std::array terms{std::pair{&loss.total, "total"}, std::pair{&loss.data, "data"},
+                         std::pair{&loss.phi_zero, "\"penalty φ(0) = 0\""},
+                         std::pair{&loss.psi_monotone, "\"penalty ψ monotone\""}};
+  LossTerms found;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    const std::vector<double>& values = *terms[i].first;
+    if (std::none_of(values.begin(), values.end(), [](double value) { return value > 0; })) continue;
+    found.columns.push_back(static_cast<std::int64_t>(i) + 2);
+    found.titles += fmt::format("{}{}", found.titles.empty() ? "" : " ", terms[i].second);
+  }
+  return found;
+}
+
+/// Draw each so-many-th point only, so that a picture holds `most` points at most.
+std::string thinning_setting(std::size_t points, std::size_t most) {
+  return setting("thinning", static_cast<double>((points + most - 1) / most));
+}
+
+}  // namespace
+
+PanelSource activity_panel(const std::filesystem::path& folder, const FigureData& data) {
+  const SampleSeries& series = data.series;
+  const NeuronGroups groups(data.latents);
+  PanelSource source;
+  source.panel = {
+      "panel_b_activity", "Activity of sample neurons",
+      fmt::format(
+          "Recorded activity x(t) of {} neurons, one trace each, shifted apart and coloured by {}. The "
+          "bar at the right gives the scale, in units of x.",
+          series.neuron.size(), groups.name)};
+  source.heading = "b   Activity of sample neurons";
+
+  std::vector<std::vector<double>> columns{series.time};
+  std::string means;
+  for (std::int64_t neuron = 0; neuron < series.activity.columns; ++neuron) {
+    std::vector<double> trace;
+    double sum = 0;
+    for (std::int64_t frame = 0; frame < series.activity.rows; ++frame) {
+      trace.push_back(series.activity.at(frame, neuron));
+      sum += trace.back();
+    }
+    means += fmt::format("{:.8g} ", sum / static_cast<double>(trace.size()));
+    columns.push_back(std::move(trace));
+  }
+  write_data(folder / "panel_b_activity.dat",
+             fmt::format("time [time units], then the activity of neurons {}", fmt::join(series.neuron, " ")),
+             data_lines(columns));
+
+  const std::vector<std::int64_t> group_of = groups_of(series.neuron, groups);
+  std::vector<std::int64_t> legend = group_of;
+  std::sort(legend.begin(), legend.end());
+  legend.erase(std::unique(legend.begin(), legend.end()), legend.end());
+  const double spacing = std::max(0.7 * largest_range(series.activity), 1e-12);
+  source.settings =
+      setting("traces", static_cast<double>(series.neuron.size())) + setting("neurons", series.neuron) +
+      setting("means", means) + setting("groups", group_of) + setting("group_name", groups.name) +
+      setting("legend", legend) + setting("spacing", spacing) + setting("scale_bar", round_down(spacing)) +
+      setting("first_time", series.time.front()) + setting("last_time", series.time.back());
+  source.drawing = activity_drawing;
+  return source;
+}
+
+PanelSource phi_panel(const std::filesystem::path& folder, const FigureData& data) {
+  const NeuronFunctions& phi = data.phi;
+  const NeuronGroups groups(data.latents);
+  PanelSource source;
+  source.panel = {"panel_g_phi", "What drives a neuron by itself: φ*",
+                  fmt::format("Learned φ*(a_i, x) of {} neurons, one thin line each, coloured by {}{}.",
+                              phi.neuron.size(), groups.name,
+                              phi.truth.empty() ? "" : "; dashed: the true −x/τ + s tanh x of each type")};
+  source.heading = "g   Functions φ* of the neurons";
+  write_data(folder / "panel_g_phi.dat",
+             fmt::format("x, learned phi*(a_i, x): a block for each neuron, sorted by {}", groups.name),
+             curves_by_group(phi, groups));
+  if (!phi.truth.empty())
+    write_data(folder / "panel_g_phi_true.dat", "x, then the true phi*(x) of types 0, 1, ...",
+               truth_columns(phi));
+
+  source.settings =
+      setting("groups", static_cast<double>(groups.count)) + setting("group_name", groups.name) +
+      setting("legend", groups.legend()) + setting("true_types", static_cast<double>(phi.truth.rows)) +
+      range_settings(phi.x, !phi.truth.empty()) + thinning_setting(phi.learned.values.size(), 120'000);
+  source.drawing = phi_drawing;
+  return source;
+}
+
+PanelSource psi_panel(const std::filesystem::path& folder, const SharedFunction& psi) {
+  const bool has_truth = !psi.truth.empty();
+  PanelSource source;
+  source.panel = {"panel_h_psi", "What a neuron sends: ψ*",
+                  fmt::format("Learned ψ*(x), scaled so that it saturates at 1{}.",
+                              has_truth ? "; dashed: the true tanh x" : "")};
+  source.heading = "h   Function ψ* that neurons send";
+  std::vector<std::vector<double>> columns{psi.x, psi.learned};
+  if (has_truth) columns.push_back(psi.truth);
+  write_data(folder / "panel_h_psi.dat", has_truth ? "x, learned psi*, true psi*" : "x, learned psi*",
+             data_lines(columns));
+  source.settings = setting("has_truth", has_truth ? 1 : 0) + range_settings(psi.x, has_truth);
+  source.drawing = psi_drawing;
+  return source;
+}
+
+bool has_positive_term(const LossHistory& loss) { return !positive_terms(loss).columns.empty(); }
+
+PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& loss) {
+  PanelSource source;
+  source.panel = {
+      "panel_i_loss", "Training loss",
+      "The loss at each recorded gradient step and the terms it is made of: the un-squared norm of the "
+      "prediction error, and the penalties that keep φ(0) at 0 and ψ monotone."};
+  source.heading = "i   Training loss";
+  write_data(folder / "panel_i_loss.dat", "step, total, data, phi_zero, psi_monotone",
+             data_lines(std::array{loss.step, loss.total, loss.data, loss.phi_zero, loss.psi_monotone}));
+  const LossTerms terms = positive_terms(loss);
+  const bool thousands = loss.step.back() > 20'000;
+  source.settings = setting("columns", terms.columns) + setting("titles", terms.titles) +
+                    setting("highest", *std::max_element(loss.total.begin(), loss.total.end())) +
+                    setting("step_unit", thousands ? 1000 : 1) +
+                    setting("step_label", thousands ? "gradient step (thousands)" : "gradient step") +
+                    thinning_setting(loss.step.size(), 2'000);
+  source.drawing = loss_drawing;
+  return source;
+}
+
+}  // namespace weft

@@ -1,0 +1,112 @@
+#include "weft/train/training_data.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include <ATen/ops/empty.h>
+
+#include "weft/core/error.hpp"
+#include "weft/core/log.hpp"
+
+namespace weft {
+namespace {
+
+// Frames read at a time: about 64 MB, so that a file of many gigabytes is never held twice.
+constexpr std::int64_t kBlockNumbers = 1 << 24;
+
+enum class Field { activity, derivative };
+
+at::Tensor read_columns(const Dataset& dataset, Field field, std::int64_t first_neuron,
+                        std::int64_t neurons) {
+  const std::int64_t frames = dataset.info().frames;
+  at::Tensor values = at::empty({frames, neurons}, at::kFloat);
+  const std::int64_t block = std::max<std::int64_t>(1, kBlockNumbers / neurons);
+  for (std::int64_t first = 0; first < frames; first += block) {
+    const std::int64_t count = std::min(block, frames - first);
+    const std::vector<float> part = field == Field::activity
+                                        ? dataset.read_activity(first, count, first_neuron, neurons)
+                                        : dataset.read_derivative(first, count, first_neuron, neurons);
+    std::copy(part.begin(), part.end(), values.mutable_data_ptr<float>() + first * neurons);
+  }
+  return values;
+}
+
+std::vector<std::int64_t> all_frames(std::int64_t count) {
+  std::vector<std::int64_t> frames(static_cast<std::size_t>(count));
+  std::iota(frames.begin(), frames.end(), 0);
+  return frames;
+}
+
+/// Every frame but the last of each trajectory.
+std::vector<std::int64_t> frames_with_successor(const DatasetInfo& info) {
+  std::vector<std::int64_t> frames = all_frames(info.frames);
+  std::erase_if(frames, [&](std::int64_t frame) {
+    return frame + 1 == info.frames ||
+           std::binary_search(info.trajectory_starts.begin(), info.trajectory_starts.end(), frame + 1);
+  });
+  return frames;
+}
+
+at::Tensor forward_differences(const at::Tensor& activity, double dt) {
+  const std::int64_t frames = activity.size(0);
+  at::Tensor derivative = activity.new_zeros(activity.sizes());
+  derivative.narrow(0, 0, frames - 1)
+      .copy_(activity.narrow(0, 1, frames - 1).sub(activity.narrow(0, 0, frames - 1)).div_(dt));
+  return derivative;
+}
+
+}  // namespace
+
+double activity_scale(Communicator& rows, const at::Tensor& activity) {
+  const at::Tensor wide = activity.to(at::kDouble);
+  std::array<double, 3> sums{static_cast<double>(activity.numel()), wide.sum().item<double>(), 0};
+  rows.all_reduce(std::span<double>(sums.data(), 2), Reduction::sum).wait();
+  const double mean = sums[1] / sums[0];
+  sums[2] = wide.sub(mean).square_().sum().item<double>();
+  rows.all_reduce(std::span<double>(sums.data() + 2, 1), Reduction::sum).wait();
+  const double deviation = std::sqrt(sums[2] / (sums[0] - 1));
+  return std::max(1.0, std::round(1.5 * deviation));
+}
+
+TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
+  const DatasetInfo& info = dataset.info();
+  if (info.neurons < rows.size()) {
+    throw UserError({dataset.file().string(),
+                     fmt::format("{} neurons for {} ranks", info.neurons, rows.size()),
+                     "at least one neuron for each rank", "start fewer ranks"});
+  }
+  TrainingData data{RowPartition(info.neurons, rows.size()), rows.rank(), {}, {}, {}, 1};
+  const std::int64_t first = data.partition.begin(data.shard);
+  const std::int64_t count = data.partition.size(data.shard);
+  collectively(rows, [&] {
+    data.activity = read_columns(dataset, Field::activity, first, count);
+    if (info.has_derivative) {
+      data.derivative = read_columns(dataset, Field::derivative, first, count);
+      data.frames = all_frames(info.frames);
+    } else {
+      data.derivative = forward_differences(data.activity, info.dt);
+      data.frames = frames_with_successor(info);
+    }
+    if (data.frames.empty()) {
+      throw UserError(
+          {dataset.file().string(),
+           fmt::format("{} frames in {} trajectories", info.frames, info.trajectory_starts.size()),
+           "two frames or more in a trajectory", "record longer"});
+    }
+  });
+  if (!info.has_derivative) {
+    log_warning(
+        "{}: no /derivative; using forward differences (x[t+1] - x[t]) / dt within each trajectory. Noise "
+        "that enters at "
+        "each step is divided by dt = {} in them",
+        dataset.file().string(), info.dt);
+  }
+  data.activity_scale = activity_scale(rows, data.activity);
+  return data;
+}
+
+}  // namespace weft

@@ -1,0 +1,115 @@
+#include "weft/config/config.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "support/temporary_folder.hpp"
+#include "support/user_error.hpp"
+
+namespace weft {
+namespace {
+
+const std::filesystem::path shipped = std::filesystem::path(WEFT_SOURCE) / "configs";
+
+std::filesystem::path write_file(const TemporaryFolder& folder, const std::string& name,
+                                 const std::string& text) {
+  const std::filesystem::path file = folder.path() / name;
+  std::ofstream(file) << text;
+  return file;
+}
+
+TEST(Config, AnEmptyFileIsAllDefaults) {
+  const Config config = parse_config("", "empty.yaml");
+  EXPECT_EQ(config.name, "empty");
+  EXPECT_EQ(config.seed, 42u);
+  EXPECT_EQ(config.device, Device::automatic);
+  EXPECT_EQ(config.simulation.neurons, 1000);
+  EXPECT_FALSE(config.simulation.connectivity.exponent.has_value());
+  EXPECT_TRUE(config.data.path.empty());
+  EXPECT_EQ(config.training.learning_rate.psi, 5e-5);
+}
+
+TEST(Config, TheDefaultTypesAreThoseOfThePaper) {
+  const auto types = parse_config("", "empty.yaml").simulation.types;
+  ASSERT_EQ(types.size(), 4u);
+  const double expected[4][3] = {{10, 1, 1}, {10, 2, 1}, {10, 1, 0.5}, {10, 2, 0.5}};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(types[i].gain, expected[i][0]);
+    EXPECT_EQ(types[i].self_coupling, expected[i][1]);
+    EXPECT_EQ(types[i].tau, expected[i][2]);
+  }
+}
+
+TEST(Config, TheNameIsTheFilesUnlessGiven) {
+  const TemporaryFolder folder;
+  const auto file = write_file(folder, "my assembly.v2.yaml", "seed: 1\n");
+  EXPECT_EQ(load_config(file).name, "my assembly.v2");
+  EXPECT_EQ(load_config(file, {"name=given"}).name, "given");
+}
+
+TEST(Config, EveryShippedConfigLoads) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(shipped)) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++count;
+    EXPECT_EQ(load_config(entry.path()).name, entry.path().stem());
+  }
+  EXPECT_GE(count, 4);
+}
+
+TEST(Config, SupplementaryFigure11IsThePublishedCase) {
+  const Config config = load_config(shipped / "allier2026_supp11.yaml");
+  EXPECT_EQ(config.simulation.neurons, 8000);
+  EXPECT_EQ(config.simulation.frames, 100000);
+  EXPECT_EQ(config.simulation.noise, 1);
+  EXPECT_EQ(config.simulation.types.size(), 4u);
+  EXPECT_EQ(config.training.steps, 3 * 300000 + 285000);
+  EXPECT_EQ(config.training.batch_size, 1);
+  EXPECT_EQ(config.training.epoch_steps, 300000);
+  EXPECT_EQ(config.training.learning_rate.phi, 5e-5);
+  EXPECT_EQ(config.training.loss.psi_monotone, 100);
+  EXPECT_EQ(config.training.final_rate, 1);
+}
+
+TEST(Config, Figure2IsThePublishedCase) {
+  const Config config = load_config(shipped / "allier2026_fig2.yaml");
+  EXPECT_EQ(config.simulation.neurons, 1000);
+  EXPECT_EQ(config.simulation.noise, 0);
+  // The published code's steps of an epoch: frames * augmentation / batch * 0.2.
+  EXPECT_EQ(config.training.epoch_steps, config.simulation.frames * 50 / config.training.batch_size / 5);
+  EXPECT_EQ(config.training.learning_rate.embedding, 7.5e-4);
+  EXPECT_EQ(config.training.loss.psi_monotone, 0);
+}
+
+TEST(Config, AMissingFileIsNamed) {
+  expect_user_error([] { load_config("no/such.yaml"); }, {"no/such.yaml: No such file", "check the path",
+                                                          std::filesystem::current_path().string()});
+}
+
+TEST(Config, AFolderIsNoConfig) {
+  const TemporaryFolder folder;
+  expect_user_error([&] { load_config(folder.path()); },
+                    {folder.path().string() + ": a folder", "a config in YAML"});
+}
+
+TEST(Config, TheLineInAFileIsNamed) {
+  const TemporaryFolder folder;
+  const auto file = write_file(folder, "bad.yaml", "# a comment\nsimulation:\n  neurons: 50\n  dt: -0.01\n");
+  expect_user_error([&] { load_config(file); }, {file.string() + ":4: simulation.dt: -0.01 is out of range"});
+}
+
+TEST(Config, FewerNeuronsThanTypesAreRefused) {
+  expect_user_error([] { parse_config("simulation: {neurons: 3}", "c.yaml"); },
+                    {"c.yaml: simulation.neurons: 3 neurons of 4 types", "at least 4"});
+  EXPECT_EQ(parse_config("simulation: {neurons: 4}", "c.yaml").simulation.neurons, 4);
+}
+
+TEST(Config, AReplicaWithoutFramesIsRefused) {
+  expect_user_error([] { parse_config("training: {batch_size: 2, replicas: 3}", "c.yaml"); },
+                    {"c.yaml: training.batch_size: 2 frames for 3 replicas", "lower training.replicas"});
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,87 @@
+#include <regex>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "weft/config/config.hpp"
+#include "weft/config/schema.hpp"
+
+namespace weft {
+namespace {
+
+constexpr Stage stages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
+
+/// Gives the field another value; answers false where there is no other.
+bool change(const Field& field) {
+  struct Change {
+    bool operator()(std::int64_t* v) const { return ++*v, true; }
+    bool operator()(std::uint64_t* v) const { return ++*v, true; }
+    bool operator()(int* v) const { return ++*v, true; }
+    bool operator()(double* v) const { return *v = 0.5 * *v + 0.125, true; }
+    bool operator()(std::optional<double>* v) const { return *v = 0.55, true; }
+    bool operator()(std::string* v) const { return *v += "x", true; }
+    bool operator()(std::filesystem::path* v) const { return *v += "x", true; }
+    bool operator()(Device* v) const { return *v = Device::cuda, true; }
+    bool operator()(ConnectivityDistribution* v) const {
+      return *v = ConnectivityDistribution::gaussian, true;
+    }
+    bool operator()(TrainingMethod*) const { return false; }
+  };
+  return std::visit(Change{}, field);
+}
+
+bool should_matter(std::string_view path, Stage stage, bool recording) {
+  static const std::set<std::string_view> never{"name", "device", "threads", "training.replicas"};
+  if (never.contains(path)) return false;
+  if (path == "seed") return true;
+  if (path.starts_with("simulation.")) return stage == Stage::simulate || !recording;
+  return stage != Stage::simulate;
+}
+
+void expect_only_keys_that_matter(const Config& config, bool recording) {
+  for (const Key& key : config_keys()) {
+    for (std::size_t item = 0; item < item_count(config, key); ++item) {
+      Config changed = config;
+      if (!change(key.field(changed, item))) continue;
+      for (const Stage stage : stages) {
+        EXPECT_EQ(stage_hash(changed, stage) != stage_hash(config, stage),
+                  should_matter(key.path, stage, recording))
+            << key.path_of(item) << " in stage " << static_cast<int>(stage);
+      }
+    }
+  }
+}
+
+TEST(StageHash, ChangesExactlyWithTheKeysThatMatter) {
+  expect_only_keys_that_matter(parse_config("", "c.yaml"), false);
+}
+
+TEST(StageHash, OfARecordingIgnoresTheSimulation) {
+  expect_only_keys_that_matter(parse_config("data: {path: fish.h5}", "c.yaml"), true);
+}
+
+TEST(StageHash, ChangesWithTheNumberOfTypes) {
+  const Config four = parse_config("", "c.yaml");
+  Config three = four;
+  three.simulation.types.pop_back();
+  for (const Stage stage : stages) EXPECT_NE(stage_hash(four, stage), stage_hash(three, stage));
+}
+
+TEST(StageHash, DoesNotDependOnHowAValueWasWritten) {
+  const Config plain = parse_config("training: {steps: 20000, loss: {l1: 0.0}}", "a.yaml");
+  const Config other = parse_config("training: {loss: {l1: -0}, steps: 2e4}", "b.yaml", {"threads=2"});
+  for (const Stage stage : stages) EXPECT_EQ(stage_hash(plain, stage), stage_hash(other, stage));
+}
+
+TEST(StageHash, Is16HexadecimalDigitsAndDiffersByStage) {
+  const Config config = parse_config("", "c.yaml");
+  std::set<std::string> hashes;
+  for (const Stage stage : stages) {
+    hashes.insert(stage_hash(config, stage));
+    EXPECT_TRUE(std::regex_match(stage_hash(config, stage), std::regex("[0-9a-f]{16}")));
+  }
+  EXPECT_EQ(hashes.size(), 4u);
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,137 @@
+// The order of the modules: each may include only itself and those before it in this list.
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "weft/core/error.hpp"
+
+#include "support/temporary_folder.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::array<std::string_view, 12> kModules = {"core",  "config", "comm", "kernels", "sim", "io",
+                                                       "model", "train",  "eval", "report",  "ops", "app"};
+
+/// Where a module stands in the order; nothing for an unknown one.
+std::optional<std::ptrdiff_t> place_in_order(std::string_view module) {
+  const auto found = std::find(kModules.begin(), kModules.end(), module);
+  if (found == kModules.end()) return std::nullopt;
+  return found - kModules.begin();
+}
+
+bool may_see_torch(std::string_view module) { return module == "model" || module == "train"; }
+
+/// What is wrong with including `header` in a file of `module`; empty where nothing is.
+std::string complaint_about(const std::string& header, const std::string& module) {
+  static const std::regex torch_header("(ATen|torch|c10)/.*");
+  static const std::regex weft_header("weft/([^/]+)/.*");
+  if (std::regex_match(header, torch_header) && !may_see_torch(module)) {
+    return "LibTorch stays in model and train";
+  }
+  if (module == "train" && header == "weft/io/truth.hpp") return "training must not see the truth";
+  std::smatch parts;
+  if (!std::regex_match(header, parts, weft_header)) return "";
+  const auto included = place_in_order(parts[1].str());
+  if (!included) return "there is no module " + parts[1].str();
+  return *included > place_in_order(module) ? module + " stands below " + parts[1].str() : "";
+}
+
+std::vector<std::string> violations_of_file(const std::filesystem::path& path, const std::string& module) {
+  static const std::regex include_line("\\s*#\\s*include\\s*[<\"]([^>\"]+)[>\"].*");
+  std::ifstream file(path);
+  std::vector<std::string> violations;
+  int number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    std::smatch parts;
+    if (!std::regex_match(line, parts, include_line)) continue;
+    const std::string complaint = complaint_about(parts[1].str(), module);
+    if (complaint.empty()) continue;
+    violations.push_back(path.string() + ":" + std::to_string(number) + " includes " + parts[1].str() + ": " +
+                         complaint);
+  }
+  return violations;
+}
+
+bool is_source(const std::filesystem::path& path) {
+  static constexpr std::array<std::string_view, 5> kEndings = {".hpp", ".cpp", ".h", ".cu", ".cuh"};
+  return std::find(kEndings.begin(), kEndings.end(), path.extension().string()) != kEndings.end();
+}
+
+/// The offending includes in all modules below `root`/include/weft and `root`/src, as "file:line includes
+/// header: why".
+std::vector<std::string> violations_below(const std::filesystem::path& root) {
+  std::vector<std::string> violations;
+  for (const auto& tree : {root / "include" / "weft", root / "src"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(tree)) {
+      if (!entry.is_regular_file() || !is_source(entry.path())) continue;
+      const std::string module = entry.path().lexically_relative(tree).begin()->string();
+      require(place_in_order(module).has_value(), entry.path().string() + " is in no module of the order");
+      const auto of_file = violations_of_file(entry.path(), module);
+      violations.insert(violations.end(), of_file.begin(), of_file.end());
+    }
+  }
+  std::sort(violations.begin(), violations.end());
+  return violations;
+}
+
+TEST(ModuleOrder, HoldsInTheWholeSource) { EXPECT_THAT(violations_below(WEFT_SOURCE), testing::IsEmpty()); }
+
+/// A source tree with one file, src/<module>/probe.cpp.
+std::vector<std::string> violations_of(const std::string& module, const std::string& text) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path() / "include" / "weft");
+  std::filesystem::create_directories(folder.path() / "src" / module / "deeper");
+  std::ofstream(folder.path() / "src" / module / "deeper" / "probe.cpp") << text;
+  return violations_below(folder.path());
+}
+
+TEST(ModuleOrder, LetsAModuleIncludeItselfAndThoseBefore) {
+  EXPECT_THAT(
+      violations_of(
+          "sim",
+          "#include \"weft/sim/simulator.hpp\"\n#include \"weft/core/error.hpp\"\n#include <vector>\n"),
+      testing::IsEmpty());
+  EXPECT_THAT(violations_of("train", "#include <ATen/ATen.h>\n#include \"weft/io/dataset.hpp\"\n"),
+              testing::IsEmpty());
+  EXPECT_THAT(violations_of("eval", "#include \"weft/io/truth.hpp\"\n"), testing::IsEmpty());
+}
+
+TEST(ModuleOrder, NamesFileAndLineOfAnIncludeAgainstTheOrder) {
+  EXPECT_THAT(violations_of("comm", "// first line\n  #  include \"weft/train/trainer.hpp\"  // why not\n"),
+              testing::ElementsAre(testing::EndsWith(
+                  "src/comm/deeper/probe.cpp:2 includes weft/train/trainer.hpp: comm stands below train")));
+  EXPECT_THAT(violations_of("core", "#include <weft/config/config.hpp>\n"), testing::SizeIs(1));
+}
+
+TEST(ModuleOrder, KeepsTheTruthOutOfTraining) {
+  EXPECT_THAT(violations_of("train", "#include \"weft/io/truth.hpp\"\n"),
+              testing::ElementsAre(testing::EndsWith("training must not see the truth")));
+}
+
+TEST(ModuleOrder, KeepsLibTorchInModelAndTrain) {
+  for (const char* header : {"<ATen/core/Tensor.h>", "<torch/torch.h>", "\"c10/core/Device.h\""}) {
+    EXPECT_THAT(violations_of("eval", std::string("#include ") + header + "\n"),
+                testing::ElementsAre(testing::EndsWith("LibTorch stays in model and train")));
+  }
+}
+
+TEST(ModuleOrder, KnowsEveryModule) {
+  EXPECT_THAT(violations_of("app", "#include \"weft/extras/more.hpp\"\n"),
+              testing::ElementsAre(testing::EndsWith("there is no module extras")));
+  EXPECT_THROW(violations_of("extras", ""), InternalError);
+}
+
+}  // namespace
+}  // namespace weft

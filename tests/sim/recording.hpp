@@ -1,0 +1,56 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "weft/comm/communicator.hpp"
+#include "weft/sim/simulator.hpp"
+
+namespace weft {
+
+/// Everything that a simulator emits on this rank, put in order of the frames.
+struct Recording {
+  std::int64_t frames = 0;                  ///< over all trajectories
+  std::int64_t own = 0;                     ///< neurons of this rank
+  std::vector<float> activity, derivative;  ///< (frames x own)
+  std::vector<int> times_emitted;           ///< of each frame
+  std::vector<std::int64_t> block_starts;   ///< as the sink was called
+
+  float x(std::int64_t frame, std::int64_t i) const {
+    return activity[static_cast<std::size_t>(frame * own + i)];
+  }
+  float f(std::int64_t frame, std::int64_t i) const {
+    return derivative[static_cast<std::size_t>(frame * own + i)];
+  }
+};
+
+/// Collective over the simulator's ranks.
+inline Recording record(Simulator& simulator, const SimulationConfig& config, const Communicator& shards) {
+  Recording all;
+  all.frames = config.trajectories * config.frames;
+  all.own = simulator.partition().size(shards.rank());
+  all.activity.resize(static_cast<std::size_t>(all.frames * all.own));
+  all.derivative.resize(all.activity.size());
+  all.times_emitted.resize(static_cast<std::size_t>(all.frames));
+  simulator.run([&](std::int64_t first, std::span<const float> activity, std::span<const float> derivative) {
+    const auto to = first * all.own;
+    std::ranges::copy(activity, all.activity.begin() + to);
+    std::ranges::copy(derivative, all.derivative.begin() + to);
+    const auto count = static_cast<std::int64_t>(activity.size()) / all.own;
+    for (std::int64_t t = first; t < first + count; ++t) ++all.times_emitted[static_cast<std::size_t>(t)];
+    all.block_starts.push_back(first);
+  });
+  return all;
+}
+
+inline SimulationConfig small_assembly() {
+  SimulationConfig config;
+  config.neurons = 101;
+  config.frames = 60;
+  config.burn_in = 20;
+  config.types = {{10, 1, 1}, {10, 2, 1}, {10, 1, 0.5}, {10, 2, 0.5}};
+  return config;
+}
+
+}  // namespace weft

@@ -1,0 +1,82 @@
+#include "support/mpi_main.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "weft/comm/mpi_communicator.hpp"
+#include "weft/core/error.hpp"
+
+#include "support/rank_order_printer.hpp"
+#include "support/watchdog.hpp"
+
+namespace weft {
+namespace {
+
+constexpr int kWatchdogExitCode = 3;
+
+std::unique_ptr<Communicator> world;
+
+/// Seconds without a test finishing after which the watchdog ends all ranks.
+std::chrono::milliseconds patience() {
+  const char* text = std::getenv("WEFT_TEST_WATCHDOG_S");
+  if (text == nullptr) return std::chrono::seconds(100);
+  char* end = nullptr;
+  const double seconds = std::strtod(text, &end);
+  if (end == text || *end != '\0' || !(seconds > 0)) {
+    throw UserError({"WEFT_TEST_WATCHDOG_S", text, "a number of seconds above 0", "correct it or unset it"});
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+void print_and_abort(const MpiSession& session, int rank, const std::string& doing) {
+  fmt::print(stderr, "[ rank {} ] watchdog: {}\n", rank, doing);
+  std::fflush(stderr);
+  // The ranks' watchdogs wake together; each has a moment to say where its rank is before the first of them
+  // ends all.
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  session.abort(kWatchdogExitCode);
+}
+
+int run_tests(const MpiSession& session) {
+  const std::unique_ptr<Communicator> control = session.world();
+  const int rank = control->rank();
+  Watchdog watchdog(patience(), [&](const std::string& doing) { print_and_abort(session, rank, doing); });
+  testing::TestEventListeners& listeners = testing::UnitTest::GetInstance()->listeners();
+  delete listeners.Release(listeners.default_result_printer());
+  listeners.Append(new RankOrderPrinter(*control, watchdog));
+  std::int64_t worst = RUN_ALL_TESTS();
+  control->all_reduce(std::span(&worst, 1), Reduction::max).wait();
+  return static_cast<int>(worst);
+}
+
+}  // namespace
+
+Communicator& test_world() {
+  require(world != nullptr, "test_world is there only while tests run");
+  return *world;
+}
+
+}  // namespace weft
+
+int main(int argc, char** argv) {
+  try {
+    const weft::MpiSession session(argc, argv);
+    testing::InitGoogleMock(&argc, argv);
+    weft::world = session.world();
+    const int code = weft::run_tests(session);
+    weft::world.reset();
+    return code;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
+  }
+}
