@@ -5,9 +5,11 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <vector>
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include "weft/config/schema.hpp"
@@ -66,6 +68,37 @@ std::string kind_of(const YAML::Node& node) {
   return excerpt(node.Scalar());
 }
 
+/// Where a document begins; what is in it does not matter here.
+class DocumentStart : public YAML::EventHandler {
+ public:
+  int line() const { return line_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { line_ = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+
+ private:
+  int line_ = 0;
+};
+
+/// YAML::Load leaves what comes after the first document unread, and YAML::LoadAll never ends where that is a
+/// stray bracket; so the start of a second one is looked for alone.
+std::optional<int> line_of_second_document(const std::string& yaml) {
+  std::istringstream stream(yaml);
+  YAML::Parser parser(stream);
+  DocumentStart start;
+  if (!parser.HandleNextDocument(start) || !parser.HandleNextDocument(start)) return std::nullopt;
+  return start.line();
+}
+
 /// Walks a YAML tree along the schema.
 class Reader {
  public:
@@ -90,10 +123,19 @@ class Reader {
                      fmt::format("the nearest known key is {}", nearest_key(path.pattern))});
   }
 
-  [[noreturn]] void refuse_syntax(const Path& path, const YAML::Exception& error) const {
-    throw UserError({place(path, error.mark.line + 1),
-                     fmt::format("not YAML ({}, column {})", error.msg, error.mark.column + 1),
-                     "lines such as `key: value`", "check the indentation, colons, quotes and brackets"});
+  /// The one document of a text.
+  YAML::Node parse(const Path& path, const std::string& yaml) const {
+    try {
+      if (const auto line = line_of_second_document(yaml)) {
+        throw UserError({place(path, *line), "a second YAML document begins", "one",
+                         "remove the line `---` or the stray bracket before it"});
+      }
+      return YAML::Load(yaml);
+    } catch (const YAML::Exception& error) {
+      throw UserError({place(path, error.mark.line + 1),
+                       fmt::format("not YAML ({}, column {})", error.msg, error.mark.column + 1),
+                       "lines such as `key: value`", "check the indentation, colons, quotes and brackets"});
+    }
   }
 
   std::string place(const Path& path, int line) const {
@@ -196,17 +238,8 @@ Path override_path(const Reader& reader, const std::string& text, std::size_t ty
 
 void read_document(const std::string& yaml, const std::string& origin, Config& config) {
   Reader reader(origin, true, config);
-  std::vector<YAML::Node> documents;
-  try {
-    documents = YAML::LoadAll(yaml);
-  } catch (const YAML::Exception& error) {
-    reader.refuse_syntax(Path{}, error);
-  }
-  if (documents.size() > 1) {
-    throw UserError({origin, fmt::format("{} YAML documents", documents.size()), "one",
-                     "remove the lines `---` and what belongs to another config"});
-  }
-  if (!documents.empty()) reader.read(Path{}, documents[0], documents[0].Mark().line + 1);
+  const YAML::Node document = reader.parse(Path{}, yaml);
+  reader.read(Path{}, document, document.Mark().line + 1);
 }
 
 void read_override(const std::string& text, Config& config) {
@@ -216,11 +249,7 @@ void read_override(const std::string& text, Config& config) {
     throw UserError({override_origin, excerpt(text), "key.path=value", "such as --set training.steps=1000"});
   }
   const Path path = override_path(reader, text.substr(0, equals), config.simulation.types.size());
-  try {
-    reader.read(path, YAML::Load(text.substr(equals + 1)), 0);
-  } catch (const YAML::Exception& error) {
-    reader.refuse_syntax(path, error);
-  }
+  reader.read(path, reader.parse(path, text.substr(equals + 1)), 0);
 }
 
 }  // namespace weft

@@ -34,13 +34,23 @@ int* descriptor(hid_t file) {
   return H5Fget_vfd_handle(file, H5P_DEFAULT, &pointer) < 0 ? nullptr : static_cast<int*>(pointer);
 }
 
-/// Lets a file that cannot be written be closed: HDF5 1.10 keeps a file open whose last write fails, and
-/// crashes at the end of the program. What is left to write goes to memory instead, and away.
+/// What is left to write goes to memory, and away: the way to close a file for which the disk has no room.
 void divert_to_memory(hid_t file) {
   int* const own = descriptor(file);
   const int scratch = memfd_create("weft", MFD_CLOEXEC);
   if (own != nullptr && scratch >= 0) dup2(scratch, *own);
   if (scratch >= 0) ::close(scratch);
+}
+
+/// Takes the disk space of the whole file as it will be, where the file system can do so. Returns errno where
+/// there is too little, or 0.
+int take_space(hid_t file) {
+  hsize_t bytes = 0;
+  const int* const own = descriptor(file);
+  if (own == nullptr || H5Fget_filesize(file, &bytes) < 0) return 0;
+  if (::fallocate(*own, 0, 0, static_cast<off_t>(bytes)) == 0) return 0;
+  const bool too_little = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+  return too_little ? errno : 0;
 }
 
 Handle simple_space(const Shape& shape) {
@@ -113,7 +123,7 @@ void Handle::reset() {
 }
 
 File File::create(const fs::path& path) {
-  silence_library();
+  prepare_library();
   const Handle properties = access_properties();
   // Without a buffer of HDF5's own, a write that fails is reported by the write and not when a dataset is
   // closed.
@@ -123,7 +133,7 @@ File File::create(const fs::path& path) {
 }
 
 File File::open(const fs::path& path) {
-  silence_library();
+  prepare_library();
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) {
     throw UserError({path.string(), "a folder", "an HDF5 file", "name a file in it"});
@@ -178,34 +188,19 @@ Dataset File::create(const std::string& name, hid_t type, const Shape& shape,
 }
 
 void File::reserve_space() const {
-  check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), path_.string(), "cannot be written");
-  hsize_t bytes = 0;
-  check(H5Fget_filesize(handle_.id(), &bytes), path_.string(), "its size cannot be read");
-  const int* const own = descriptor(handle_.id());
-  if (own == nullptr || ::fallocate(*own, 0, 0, static_cast<off_t>(bytes)) == 0) return;
-  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) {
-    throw_file_error(path_, fmt::format("no room for its {} bytes", bytes), errno);
-  }
-}
-
-void File::flush() {
-  if (H5Fflush(handle_.id(), H5F_SCOPE_LOCAL) >= 0) return;
-  try {
-    throw_hdf5_error(path_.string(), "cannot be written");
-  } catch (const UserError&) {
-    discard();
-    throw;
-  }
+  if (const int code = take_space(handle_.id())) throw_file_error(path_, "no room for it", code);
 }
 
 void File::close() {
-  flush();
+  reserve_space();
   check(H5Fclose(handle_.release()), path_.string(), "cannot be closed");
   sync_to_disk(path_);
 }
 
 void File::discard() noexcept {
-  if (handle_.id() >= 0 && H5Fflush(handle_.id(), H5F_SCOPE_LOCAL) < 0) divert_to_memory(handle_.id());
+  if (handle_.id() < 0) return;
+  // HDF5 cannot close a file whose last writes fail, so it must not come to that.
+  if (take_space(handle_.id()) != 0) divert_to_memory(handle_.id());
   handle_.reset();
 }
 

@@ -65,11 +65,16 @@ Shape extent_of(const Handle& space) {
   return {extent.begin(), extent.end()};
 }
 
-Shape selection_start(const Handle& space) {
+/// Start and shape of the block that is selected in a space.
+std::pair<Shape, Shape> selected_block(const Handle& space) {
   std::vector<hsize_t> low(extent_of(space).size());
   std::vector<hsize_t> high(low.size());
   H5Sget_select_bounds(space.id(), low.data(), high.data());
-  return {low.begin(), low.end()};
+  Shape shape;
+  for (std::size_t axis = 0; axis < low.size(); ++axis) {
+    shape.push_back(static_cast<std::int64_t>(high[axis] - low[axis] + 1));
+  }
+  return {Shape(low.begin(), low.end()), shape};
 }
 
 /// The text that `get(buffer, size)` gives, where `get(nullptr, 0)` gives its length.
@@ -105,8 +110,10 @@ std::vector<VirtualSource> Dataset::sources() const {
       return H5Pget_virtual_dsetname(properties.id(), i, text, size);
     };
     const Handle placed(H5Pget_virtual_vspace(properties.id(), i), H5Sclose);
-    const Handle source(H5Pget_virtual_srcspace(properties.id(), i), H5Sclose);
-    all.push_back({text_of(file), text_of(name), selection_start(placed), extent_of(source)});
+    // A file read back does not know the extent of a source that is taken whole; the place it fills has the
+    // same shape.
+    const auto [start, shape] = selected_block(placed);
+    all.push_back({text_of(file), text_of(name), start, shape});
   }
   return all;
 }

@@ -48,7 +48,11 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-void silence_library() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+void prepare_library() {
+  // At the end of the program HDF5 would try again to close a file that it could not close, and crash.
+  H5dont_atexit();
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
 
 void throw_hdf5_error(const std::string& place, const std::string& what_failed) {
   const Descriptions stack = error_stack();

@@ -6,8 +6,9 @@
 
 namespace weft::hdf5 {
 
-/// Keeps HDF5 from printing its errors; to be called before the first call that may fail.
-void silence_library();
+/// Keeps HDF5 from printing its errors and from work at the end of the program; to be called before anything
+/// else of it.
+void prepare_library();
 
 /// Puts HDF5's error stack into words. `place` is the file, or the file and the object; `what_failed` such as
 /// "cannot be read".

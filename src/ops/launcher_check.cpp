@@ -50,7 +50,7 @@ void check_launcher(int mpi_size, const EnvironmentLookup& lookup) {
        fmt::format("Slurm has {} tasks but MPI sees {} rank{}, so each process would do a run of its own",
                    tasks, mpi_size, mpi_size == 1 ? "" : "s"),
        "the same number",
-       fmt::format("start with `srun --mpi=pmix` or `mpirun -n {}`; if {} is meant, unset {}", tasks,
+       fmt::format("start with `srun --mpi=pmix` or `mpirun -n {}`; to run as {}, unset {}", tasks,
                    mpi_size == 1 ? "one process" : fmt::format("{} ranks", mpi_size), variable)});
 }
 

@@ -86,7 +86,7 @@ constexpr std::string_view activity_drawing = R"gp(
   set xlabel 'time (time units)'
   set ylabel 'neuron'
   set lmargin at screen 0.13
-  set xrange [first_time:last_time]
+  set xrange [first_time:last_time > first_time ? last_time : first_time + 1]
   set yrange [-0.75 * spacing : (traces - 0.25) * spacing]
   set ytics scale 0 ('' 0)
   do for [i = 1:traces] { set ytics add (word(neurons, i) spacing * (traces - i)) }

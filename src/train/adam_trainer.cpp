@@ -111,9 +111,10 @@ Losses AdamTrainer::step(std::span<const std::int64_t> frames) {
   const auto batch = static_cast<std::int64_t>(frames.size()) / grid_.replicas().size();
   const at::Tensor own =
       at::from_blob(const_cast<std::int64_t*>(frames.data()) + grid_.replica() * batch, {batch}, at::kLong);
+  const at::ScalarType type = model_.connectivity.scalar_type();
 
-  StepGradient gradient = loss_gradient_(model_, connectivity_, data_.activity.index_select(0, own),
-                                         data_.derivative.index_select(0, own));
+  StepGradient gradient = loss_gradient_(model_, connectivity_, data_.activity.index_select(0, own).to(type),
+                                         data_.derivative.index_select(0, own).to(type));
   const double factor = rate_factor();
   connectivity_.step(std::move(gradient.g), std::move(gradient.psi_values),
                      factor * config_.learning_rate.connectivity);

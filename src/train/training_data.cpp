@@ -59,17 +59,34 @@ at::Tensor forward_differences(const at::Tensor& activity, double dt) {
   return derivative;
 }
 
+/// The sum over this shard of (x - centre)^power, in double precision, by parts that stay small.
+double central_sum(const at::Tensor& activity, double centre, int power) {
+  const std::int64_t frames = activity.size(0);
+  const std::int64_t block = std::max<std::int64_t>(1, kBlockNumbers / activity.size(1));
+  double sum = 0;
+  for (std::int64_t first = 0; first < frames; first += block) {
+    const at::Tensor part = activity.narrow(0, first, std::min(block, frames - first)).to(at::kDouble);
+    sum += part.sub(centre).pow_(power).sum().item<double>();
+  }
+  return sum;
+}
+
+/// Of the activity of all shards. @collective
+double standard_deviation(Communicator& rows, const at::Tensor& activity) {
+  std::array<double, 2> sums{static_cast<double>(activity.numel()), central_sum(activity, 0, 1)};
+  rows.all_reduce(std::span<double>(sums), Reduction::sum).wait();
+  const auto [count, total] = sums;
+  double squares = central_sum(activity, total / count, 2);
+  rows.all_reduce(std::span<double>(&squares, 1), Reduction::sum).wait();
+  return std::sqrt(squares / (count - 1));
+}
+
+double scale_of(double deviation) { return std::max(1.0, std::round(1.5 * deviation)); }
+
 }  // namespace
 
 double activity_scale(Communicator& rows, const at::Tensor& activity) {
-  const at::Tensor wide = activity.to(at::kDouble);
-  std::array<double, 3> sums{static_cast<double>(activity.numel()), wide.sum().item<double>(), 0};
-  rows.all_reduce(std::span<double>(sums.data(), 2), Reduction::sum).wait();
-  const double mean = sums[1] / sums[0];
-  sums[2] = wide.sub(mean).square_().sum().item<double>();
-  rows.all_reduce(std::span<double>(sums.data() + 2, 1), Reduction::sum).wait();
-  const double deviation = std::sqrt(sums[2] / (sums[0] - 1));
-  return std::max(1.0, std::round(1.5 * deviation));
+  return scale_of(standard_deviation(rows, activity));
 }
 
 TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
@@ -105,7 +122,12 @@ TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
         "each step is divided by dt = {} in them",
         dataset.file().string(), info.dt);
   }
-  data.activity_scale = activity_scale(rows, data.activity);
+  const double deviation = standard_deviation(rows, data.activity);
+  if (!(deviation > 0)) {
+    throw UserError({dataset.file().string(), "the activity is the same number everywhere",
+                     "activity that changes", "check how the dataset was made"});
+  }
+  data.activity_scale = scale_of(deviation);
   return data;
 }
 

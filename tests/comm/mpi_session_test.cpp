@@ -17,6 +17,21 @@ TEST(MpiSession, ASecondOneIsABug) {
   EXPECT_THROW(MpiSession(argc, argv), InternalError);
 }
 
+TEST(MpiSession, AllRanksOfATestAreOnThisNode) {
+  EXPECT_EQ(test_session().ranks_on_this_node(), test_world().size());
+}
+
+TEST(MpiSession, ARankThatIsAloneIsNotKeptWaiting) {
+  // Rank 0 gives up before the others set out; they find it there already.
+  const bool first = test_world().rank() == 0;
+  if (!first) test_world().barrier();
+  const bool everyone = test_session().everyone_arrives(first ? 0.05 : 60);
+  if (first) test_world().barrier();
+  EXPECT_EQ(everyone, !first || test_world().size() == 1);
+}
+
+TEST(MpiSession, RanksThatComeTogetherFindEachOther) { EXPECT_TRUE(test_session().everyone_arrives(60)); }
+
 TEST(CheckMpi, FailuresAreUserErrorsInMpisOwnWords) {
   MPI_Comm group = MPI_COMM_NULL;
   MPI_Comm_dup(MPI_COMM_WORLD, &group);

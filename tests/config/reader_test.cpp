@@ -175,7 +175,12 @@ TEST(Reader, WhatIsNotYamlNamesTheLine) {
 }
 
 TEST(Reader, ASecondDocumentIsRefused) {
-  expect_refused("seed: 1\n---\nseed: 2\n", {"c.yaml: 2 YAML documents"});
+  expect_refused("seed: 1\n---\nseed: 2\n", {"c.yaml:2: a second YAML document begins"});
+}
+
+TEST(Reader, AStrayBracketIsRefused) {
+  for (const std::string text : {"]", "}", "{seed: 1}\n}", "seed: 1\n]"})
+    expect_refused(text, {"c.yaml:", "YAML", "bracket"});
 }
 
 TEST(Reader, MessagesStayOnOneShortLine) {

@@ -23,8 +23,9 @@ struct WholeModel {
 /// What one rank of `rows` holds of a whole model, which must outlive it.
 class FakeModel : public RecoveredModel {
  public:
-  FakeModel(const WholeModel& whole, const Communicator& rows)
-      : whole_(whole), partition_(whole.neurons(), rows.size()), shard_(rows.rank()) {}
+  FakeModel(const WholeModel& whole, const Communicator& rows) : FakeModel(whole, rows.size(), rows.rank()) {}
+  FakeModel(const WholeModel& whole, int shards, int shard)
+      : whole_(whole), partition_(whole.neurons(), shards), shard_(shard) {}
 
   const RowPartition& partition() const override { return partition_; }
   int shard() const override { return shard_; }

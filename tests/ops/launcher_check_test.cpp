@@ -33,7 +33,7 @@ TEST(LauncherCheck, SingletonsAreExplained) {
         check_launcher(1, environment({{"SLURM_NTASKS", "8"}}));
       },
       {"SLURM_NTASKS: Slurm has 8 tasks but MPI sees 1 rank,", "each process would do a run of its own",
-       "srun --mpi=pmix", "mpirun -n 8", "if one process is meant, unset SLURM_NTASKS"});
+       "srun --mpi=pmix", "mpirun -n 8", "to run as one process, unset SLURM_NTASKS"});
 }
 
 TEST(LauncherCheck, FewerRanksThanTasksAreRefused) {
@@ -41,7 +41,7 @@ TEST(LauncherCheck, FewerRanksThanTasksAreRefused) {
       [] {
         check_launcher(2, environment({{"SLURM_NTASKS", "4"}}));
       },
-      {"Slurm has 4 tasks but MPI sees 2 ranks", "if 2 ranks is meant"});
+      {"Slurm has 4 tasks but MPI sees 2 ranks", "to run as 2 ranks, unset"});
 }
 
 TEST(LauncherCheck, TheStepGoesBeforeTheJob) {

@@ -50,7 +50,7 @@ TEST(Gnuplot, TellsWhatAScriptFailedOf) {
 
 TEST(Gnuplot, TellsThatASignalEndedIt) {
   const TemporaryFolder folder;
-  write_text_atomically(folder.path() / "panel.gp", "system('kill -9 '.GPVAL_PID)\npause 60\n");
+  write_text_atomically(folder.path() / "panel.gp", "system(sprintf('kill -9 %d', GPVAL_PID))\npause 60\n");
 
   expect_user_error([&] { run_gnuplot(folder.path(), "panel.gp"); }, {"panel.gp", "ended by signal 9"});
 }

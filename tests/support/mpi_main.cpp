@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kWatchdogExitCode = 3;
 
+const MpiSession* running_session = nullptr;
 std::unique_ptr<Communicator> world;
 
 /// Seconds without a test finishing after which the watchdog ends all ranks.
@@ -65,12 +66,18 @@ Communicator& test_world() {
   return *world;
 }
 
+const MpiSession& test_session() {
+  require(running_session != nullptr, "test_session is there only while tests run");
+  return *running_session;
+}
+
 }  // namespace weft
 
 int main(int argc, char** argv) {
   try {
     const weft::MpiSession session(argc, argv);
     testing::InitGoogleMock(&argc, argv);
+    weft::running_session = &session;
     weft::world = session.world();
     const int code = weft::run_tests(session);
     weft::world.reset();

@@ -10,22 +10,31 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
+#include "weft/io/hdf5.hpp"
+
 namespace weft {
 
-GoldenSteps::GoldenSteps(std::string name)
-    : file_(hdf5::File::open(WEFT_GOLDEN "/step_n24.h5")), name_(std::move(name)) {}
+namespace {
+
+constexpr const char* kFile = WEFT_GOLDEN "/step_n24.h5";
+
+}  // namespace
+
+GoldenSteps::GoldenSteps(std::string name) : name_(std::move(name)) {}
 
 at::Tensor GoldenSteps::read(const std::string& name) const {
-  const hdf5::Dataset dataset = file_.dataset(name_ + "/" + name);
+  const hdf5::File file = hdf5::File::open(kFile);
+  const hdf5::Dataset dataset = file.dataset(name_ + "/" + name);
   const hdf5::Shape shape = dataset.shape();
   at::Tensor values = at::empty(shape, at::kDouble);
-  dataset.read<double>(hdf5::Shape(shape.size(), 0), shape,
-                       std::span(values.mutable_data_ptr<double>(), static_cast<std::size_t>(values.numel())));
+  dataset.read<double>(
+      hdf5::Shape(shape.size(), 0), shape,
+      std::span(values.mutable_data_ptr<double>(), static_cast<std::size_t>(values.numel())));
   return values;
 }
 
 double GoldenSteps::attribute(const std::string& name) const {
-  const hdf5::Handle file(H5Fopen(file_.path().c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  const hdf5::Handle file(H5Fopen(kFile, H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
   const hdf5::Handle group(H5Gopen2(file.id(), name_.c_str(), H5P_DEFAULT), H5Gclose);
   return hdf5::Attributes(group.id(), name_).read<double>(name).at(0);
 }
@@ -44,7 +53,10 @@ TrainingData GoldenSteps::data(const RowPartition& partition, int shard) const {
   TrainingData data{partition, shard, {}, {}, {}, attribute("xnorm")};
   const std::int64_t frames = kSteps * batch();
   const auto own = [&](const std::string& name) {
-    return read(name).view({frames, kNeurons}).narrow(1, partition.begin(shard), partition.size(shard)).contiguous();
+    return read(name)
+        .view({frames, kNeurons})
+        .narrow(1, partition.begin(shard), partition.size(shard))
+        .contiguous();
   };
   data.activity = own("x");
   data.derivative = own("y");

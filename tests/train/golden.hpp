@@ -7,7 +7,6 @@
 
 #include "weft/comm/process_grid.hpp"
 #include "weft/config/config.hpp"
-#include "weft/io/hdf5.hpp"
 #include "weft/model/signal_gnn.hpp"
 #include "weft/train/training_data.hpp"
 
@@ -35,7 +34,6 @@ class GoldenSteps {
   at::Tensor flat(const std::string& group, const std::string& mlp) const;
 
  private:
-  hdf5::File file_;
   std::string name_;
 };
 

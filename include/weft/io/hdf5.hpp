@@ -92,12 +92,12 @@ class Attributes {
   std::string place_;
 };
 
-/// The part of a virtual dataset that a dataset of another file fills: all of it, put at `start`.
+/// The part of a virtual dataset that a dataset of another file fills, put at `start`.
 struct VirtualSource {
   std::string file;  ///< relative to the folder of the virtual dataset's file
   std::string dataset;
   Shape start;
-  Shape shape;
+  Shape shape;  ///< of the source; empty, on reading, where only a part of the source is shown
 };
 
 /// A dataset of an open file; closes with it.
@@ -111,7 +111,7 @@ class Dataset {
   Shape shape() const;
   /// Whole or floating-point numbers, of any width.
   bool holds_numbers() const;
-  /// The files behind a virtual dataset, each with the shape that its dataset must have; none for a real one.
+  /// The datasets of other files behind a virtual dataset; none for a real one.
   std::vector<VirtualSource> sources() const;
 
   /// The block of `count` elements a dimension from `start`, row-major. Large blocks go in parts.
@@ -183,7 +183,6 @@ class File {
   File(std::filesystem::path path, Handle handle) : path_(std::move(path)), handle_(std::move(handle)) {}
   Dataset create_contiguous(const std::string& name, hid_t type, const Shape& shape) const;
   Dataset create(const std::string& name, hid_t type, const Shape& shape, const Handle& properties) const;
-  void flush();
   void discard() noexcept;
 
   std::filesystem::path path_;

@@ -26,7 +26,7 @@ struct SignalGnn {
   /// The published initialisation: W standard normal with zero diagonal, a all ones. Keyed by global row, so
   /// that the model is the same whatever the number of shards.
   static SignalGnn initial(const RowPartition& partition, int shard, std::uint64_t seed, at::ScalarType type);
-  /// Zero parameters, to be filled.
+  /// To be filled: W is uninitialised, a all ones, psi and phi zero.
   static SignalGnn empty(const RowPartition& partition, int shard, at::ScalarType type);
 
   std::int64_t rows() const { return partition.size(shard); }
