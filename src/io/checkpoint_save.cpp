@@ -107,8 +107,8 @@ std::vector<ManifestFile> gather_shards(Communicator& group, const ManifestFile&
 
 /// What a save that was killed left behind.
 void remove_leftovers(const fs::path& root) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
-    if (is_temporary(entry.path())) remove_tree(entry.path());
+  for (const fs::path& entry : list_folder(root)) {
+    if (is_temporary(entry)) remove_tree(entry);
   }
 }
 
@@ -121,9 +121,9 @@ void prepare(const fs::path& root, const fs::path& temporary) {
 /// Removes all complete checkpoints but `current` and the newest `keep - 1` others.
 void remove_old(const fs::path& root, const fs::path& current, int keep) {
   std::vector<std::pair<std::int64_t, fs::path>> others;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
-    const std::optional<std::int64_t> step = step_of(entry.path());
-    if (step && entry.path() != current) others.emplace_back(*step, entry.path());
+  for (const fs::path& entry : list_folder(root)) {
+    const std::optional<std::int64_t> step = step_of(entry);
+    if (step && entry != current) others.emplace_back(*step, entry);
   }
   std::sort(others.rbegin(), others.rend());
   for (std::size_t i = static_cast<std::size_t>(keep - 1); i < others.size(); ++i) {

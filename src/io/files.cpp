@@ -1,5 +1,6 @@
 #include "weft/io/files.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -101,6 +102,17 @@ void remove_tree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) throw_file_error(path, "cannot be removed", error.value());
+}
+
+std::vector<fs::path> list_folder(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> entries;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error))
+    entries.push_back(entry->path());
+  if (error) throw_file_error(folder, "the folder cannot be read", error.value());
+  std::sort(entries.begin(), entries.end());
+  return entries;
 }
 
 void sync_to_disk(const fs::path& path) {

@@ -48,7 +48,7 @@ int take_space(hid_t file) {
   hsize_t bytes = 0;
   const int* const own = descriptor(file);
   if (own == nullptr || H5Fget_filesize(file, &bytes) < 0) return 0;
-  if (::fallocate(*own, 0, 0, static_cast<off_t>(bytes)) == 0) return 0;
+  if (::fallocate(*own, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) == 0) return 0;
   const bool too_little = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   return too_little ? errno : 0;
 }

@@ -110,9 +110,10 @@ std::vector<VirtualSource> Dataset::sources() const {
       return H5Pget_virtual_dsetname(properties.id(), i, text, size);
     };
     const Handle placed(H5Pget_virtual_vspace(properties.id(), i), H5Sclose);
-    // A file read back does not know the extent of a source that is taken whole; the place it fills has the
-    // same shape.
-    const auto [start, shape] = selected_block(placed);
+    const Handle source(H5Pget_virtual_srcspace(properties.id(), i), H5Sclose);
+    // A file read back does not know the extent of a source that is taken whole; the place it fills has it.
+    auto [start, shape] = selected_block(placed);
+    if (H5Sget_select_type(source.id()) != H5S_SEL_ALL) shape.clear();
     all.push_back({text_of(file), text_of(name), start, shape});
   }
   return all;

@@ -15,6 +15,12 @@ constexpr const char* kFormats = "see docs/file-formats.md for what a recording 
 
 std::string text_of(const hdf5::Shape& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
+/// A vector may fill a row or a column.
+hdf5::Shape without_ones(hdf5::Shape shape) {
+  std::erase(shape, 1);
+  return shape;
+}
+
 [[noreturn]] void throw_bad_source(const hdf5::Dataset& view, const fs::path& source,
                                    const std::string& found) {
   throw UserError({view.place(), fmt::format("its part {} {}", source.string(), found), "",
@@ -25,11 +31,10 @@ void check_source(const hdf5::Dataset& view, const fs::path& file, const hdf5::V
   std::error_code ignored;
   if (!fs::exists(file, ignored)) throw_bad_source(view, file, "is missing");
   const hdf5::Shape shape = hdf5::File::open(file).dataset(expected.dataset).shape();
-  if (shape != expected.shape) {
-    throw_bad_source(
-        view, file,
-        fmt::format("holds {} {}, not {}", expected.dataset, text_of(shape), text_of(expected.shape)));
-  }
+  if (expected.shape.empty() || without_ones(shape) == without_ones(expected.shape)) return;
+  throw_bad_source(
+      view, file,
+      fmt::format("holds {} {}, not {}", expected.dataset, text_of(shape), text_of(expected.shape)));
 }
 
 void check_sources(const hdf5::Dataset& view, const fs::path& folder) {

@@ -209,10 +209,10 @@ PanelSource phi_panel(const std::filesystem::path& folder, const FigureData& dat
   const NeuronFunctions& phi = data.phi;
   const NeuronGroups groups(data.latents);
   PanelSource source;
-  source.panel = {"panel_g_phi", "What drives a neuron by itself: φ*",
-                  fmt::format("Learned φ*(a_i, x) of {} neurons, one thin line each, coloured by {}{}.",
-                              phi.neuron.size(), groups.name,
-                              phi.truth.empty() ? "" : "; dashed: the true −x/τ + s tanh x of each type")};
+  source.panel = {
+      "panel_g_phi", "What drives a neuron by itself: φ*",
+      fmt::format("Learned φ*(aᵢ, x) of {} neurons, one thin line each, coloured by {}{}.", phi.neuron.size(),
+                  groups.name, phi.truth.empty() ? "" : "; dashed: the true −x/τ + s tanh x of each type")};
   source.heading = "g   Functions φ* of the neurons";
   write_data(folder / "panel_g_phi.dat",
              fmt::format("x, learned phi*(a_i, x): a block for each neuron, sorted by {}", groups.name),

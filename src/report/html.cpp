@@ -9,34 +9,42 @@ namespace weft {
 namespace {
 
 constexpr std::string_view style = R"css(
-:root { color-scheme: light; --ink: #1c1c1c; --quiet: #5a5a5a; --line: #dcdcdc; --shade: #f6f7f9; --accent: #0072b2; }
+:root { color-scheme: light; --ink: #1c1c1c; --quiet: #5a5a5a; --line: #dcdcdc; --shade: #f6f7f9;
+  --accent: #0072b2; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 2rem 1.25rem 3rem; background: #fff; color: var(--ink);
-  font: 16px/1.5 "DejaVu Sans", Verdana, "Segoe UI", Roboto, sans-serif; }
+  font: 1rem/1.5 "DejaVu Sans", Verdana, "Segoe UI", Roboto, sans-serif; }
 h1 { margin: 0; font-size: 1.9rem; overflow-wrap: anywhere; }
 h2 { margin: 2.5rem 0 0.8rem; padding-bottom: 0.25rem; border-bottom: 2px solid var(--accent); font-size: 1.2rem; }
 .subtitle { margin: 0.2rem 0 1.5rem; color: var(--quiet); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 0.8rem; }
-.tile { padding: 0.8rem 1rem; border: 1px solid var(--line); border-top: 4px solid var(--accent); background: var(--shade); }
+.tile { padding: 0.8rem 1rem; border: 1px solid var(--line); border-top: 4px solid var(--accent);
+  background: var(--shade); }
 .tile b { display: block; font-size: 1.7rem; line-height: 1.3; }
 .tile small { display: block; color: var(--quiet); }
-.panels { display: grid; grid-template-columns: 1fr 1fr; gap: 1.6rem 1.4rem; }
-figure { margin: 0; break-inside: avoid; }
-figure.wide { grid-column: 1 / -1; display: grid; grid-template-columns: 1fr 1fr; gap: 1.4rem; align-items: center; }
+figure { display: inline-block; width: 48.5%; margin: 0 0.8% 1.5rem 0; vertical-align: top; break-inside: avoid; }
+figure.wide { display: block; width: 100%; }
+figure.wide img { width: 60%; }
 figure img { display: block; width: 100%; height: auto; border: 1px solid var(--line); }
 figcaption { margin-top: 0.4rem; color: var(--quiet); font-size: 0.88rem; }
 figcaption b { color: var(--ink); }
-table { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
+table { width: 100%; table-layout: fixed; border-collapse: collapse; font-size: 0.9rem; }
 td, th { padding: 0.3rem 0.7rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   overflow-wrap: anywhere; }
-th { width: 17rem; font-weight: normal; font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.85rem; }
-td.value { width: 14rem; font-variant-numeric: tabular-nums; }
+th { width: 36%; font-weight: normal; font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.8rem; }
+td.value { width: 22%; font-variant-numeric: tabular-nums; }
 td.note { color: var(--quiet); }
 pre { margin: 0; padding: 1rem; background: var(--shade); border: 1px solid var(--line); overflow-x: auto;
   font: 0.82rem/1.45 "DejaVu Sans Mono", Consolas, monospace; }
-@media (max-width: 46rem) { .panels, figure.wide { grid-template-columns: 1fr; } th { width: auto; } }
-@media print { body { max-width: none; padding: 0; font-size: 11px; } pre { white-space: pre-wrap; } h2 { break-after: avoid; }
-  tr, .tile { break-inside: avoid; } }
+@media screen and (max-width: 46rem) { figure, figure.wide img { width: 100%; } }
+@media print {
+  html { font-size: 12px; }
+  body { max-width: none; padding: 0; }
+  .tiles { grid-template-columns: repeat(4, minmax(0, 1fr)); }
+  pre { white-space: pre-wrap; }
+  h2 { break-after: avoid; }
+  tr, .tile { break-inside: avoid; }
+}
 )css";
 
 std::string tile_html(const ReportRow& tile) {
@@ -120,9 +128,8 @@ std::string render_html(const ReportPage& page) {
     for (const ReportRow& tile : page.tiles) html += tile_html(tile);
     html += "</div>\n";
   }
-  html += "<h2>Panels</h2>\n<div class=\"panels\">\n";
+  html += "<h2>Panels</h2>\n";
   for (const ReportFigure& figure : page.figures) html += figure_html(figure);
-  html += "</div>\n";
   for (const ReportTable& table : page.tables) html += table_html(table);
   html += fmt::format("<h2>Configuration, as resolved</h2>\n<pre>{}</pre>\n</body>\n</html>\n",
                       escape_html(page.config));

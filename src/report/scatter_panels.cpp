@@ -78,7 +78,7 @@ PanelSource latents_panel(const std::filesystem::path& folder, const FigureData&
   const Table& a = data.latents.a;
   PanelSource source;
   source.panel = {"panel_f_latents", "Latent vectors of the neurons",
-                  fmt::format("The learned a_i of all {} neurons, coloured by {}.", a.rows,
+                  fmt::format("The learned aᵢ of all {} neurons, coloured by {}.", a.rows,
                               groups.name == "type" ? "true type" : "the cluster found")};
   source.heading = "f   Latent vectors of the neurons";
 

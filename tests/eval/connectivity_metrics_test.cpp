@@ -78,7 +78,8 @@ TEST(CompareConnectivity, AgreesWithThePlainFormulasOverMoreThanOneBlockOfRows) 
 TEST(CompareConnectivity, LeavesTheLearnedDiagonalOut) {
   const Assembly assembly = small_assembly(12);
   WholeModel model = imperfect_model(assembly);
-  // Row sums fix the offset of psi; with psi and phi 0 at 0 it stays 0.
+  // Where phi(0) is not 0 the row sums matter, too: they fix the offset of psi.
+  model.phi = [phi = model.phi](std::int64_t neuron, double x) { return phi(neuron, x) + 0.1; };
   const ConnectivityMetrics before = compare(assembly, model);
   for (int i = 0; i < 12; ++i) model.connectivity[13 * i] = 5;
   const ConnectivityMetrics after = compare(assembly, model);

@@ -115,8 +115,8 @@ TEST(CheckpointOnASmallDisk, FailsAndLeavesTheFormerValid) {
   save(disk.path(), 1);
   save(disk.path(), 2);
   std::ofstream(disk.path() / "filler") << std::string(150 << 10, 'x');
-  expect_user_error([&] { save(disk.path(), 3); }, {"shard_r0000_of_0001.h5: no room for its 16",
-                                                    "No space left on device", "free some space"});
+  expect_user_error([&] { save(disk.path(), 3); },
+                    {"shard_r0000_of_0001.h5: no room for it", "No space left on device", "free some space"});
   EXPECT_FALSE(fs::exists(disk.path() / "step_000000000003.tmp"));
   EXPECT_EQ(latest_checkpoint(disk.path()).filename(), "step_000000000002");
   Checkpoint(disk.path() / "step_000000000001").verify();

@@ -3,10 +3,12 @@
 #include <cctype>
 #include <numeric>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "weft/core/error.hpp"
 #include "weft/io/files.hpp"
@@ -33,9 +35,7 @@ std::vector<T> numbers(std::int64_t first_row, std::int64_t rows, std::int64_t c
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    names.push_back(entry.path().filename());
-  std::sort(names.begin(), names.end());
+  for (const fs::path& entry : list_folder(folder)) names.push_back(entry.filename());
   return names;
 }
 
@@ -44,7 +44,9 @@ class NoMoreFiles {
  public:
   NoMoreFiles() {
     getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit none{0, before_.rlim_max};
+    const int lowest_unused = ::open("/dev/null", O_RDONLY);
+    ::close(lowest_unused);
+    const rlimit none{static_cast<rlim_t>(lowest_unused), before_.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
   }
   ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
@@ -180,6 +182,7 @@ TEST_F(CheckpointOfAllRanks, FailureOfOneRankThrowsOnAllAndLeavesTheFormerValid)
   EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000001"));
   EXPECT_EQ(latest_checkpoint(root()), folder(1));
   expect_valid(1);
+  world_.barrier();
   save(3);
   expect_valid(3);
 }

@@ -1,8 +1,10 @@
-#include <cstdlib>
 #include <fstream>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "weft/io/dataset.hpp"
 #include "weft/io/truth.hpp"
@@ -196,26 +198,12 @@ TEST_F(DatasetErrors, ValueBeyondFloat32) {
                     {"frame 2, neuron 1 (counted from 0) is inf"});
 }
 
-TEST_F(DatasetErrors, FileOpenForWritingElsewhere) {
+TEST_F(DatasetErrors, FileLocked) {
   const fs::path file = recording("");
-  const std::string holder = fmt::format(
-      "import fcntl, subprocess\nf = open('{}', 'r+b')\nfcntl.flock(f, fcntl.LOCK_EX)\n"
-      "print(subprocess.run(['{}', '--gtest_also_run_disabled_tests', "
-      "'--gtest_filter=OpensTheFile.DISABLED_OfTheEnvironment'], "
-      "env={{'RECORDING': '{}'}}, capture_output=True, text=True).stdout)",
-      file.string(), fs::read_symlink("/proc/self/exe").string(), file.string());
-  const std::string output = run_python(holder, folder());
-  EXPECT_NE(output.find("cannot be locked"), output.npos) << output;
-  EXPECT_NE(output.find("HDF5_USE_FILE_LOCKING=FALSE"), output.npos) << output;
-}
-
-/// Run by the test above in a process of its own.
-TEST(OpensTheFile, DISABLED_OfTheEnvironment) {
-  try {
-    Dataset{std::getenv("RECORDING")};
-  } catch (const std::exception& error) {
-    fmt::print("{}\n", error.what());
-  }
+  const int holder = ::open(file.c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(holder, LOCK_EX), 0);
+  expect_refused(file, {"recording.h5", "cannot be locked", "HDF5_USE_FILE_LOCKING=FALSE"});
+  ::close(holder);
 }
 
 TEST(DatasetWriterErrors, DiskTooSmallIsFoundBeforeTheWork) {
@@ -224,7 +212,7 @@ TEST(DatasetWriterErrors, DiskTooSmallIsFoundBeforeTheWork) {
   DatasetInfo large = sample_info();
   large.frames = 10'000;
   expect_user_error([&] { DatasetShardWriter(disk.path(), large, RowPartition(11, 1), 0); },
-                    {"rank_00000.h5", "no room for its", "No space left on device", "free some space"});
+                    {"rank_00000.h5", "no room for it: No space left on device", "free some space"});
 }
 
 TEST(DatasetWriterErrors, FullDiskAtTheView) {

@@ -96,7 +96,7 @@ TEST(Hdf5, FullDiskAtClose) {
   WEFT_SKIP_UNLESS_MOUNTED(disk);
   hdf5::File file = hdf5::File::create(disk.path() / "a.h5");
   for (int i = 0; i < 500; ++i) file.create_dataset<float>(fmt::format("group_{}/x", i), {0});
-  expect_user_error([&] { file.close(); }, {"a.h5: cannot be written: No space left on device"});
+  expect_user_error([&] { file.close(); }, {"a.h5: no room for it: No space left on device"});
 }
 
 TEST(Hdf5, FullDiskUnderAFileThatIsGivenUp) {

@@ -10,6 +10,8 @@
 
 #include "weft/core/philox.hpp"
 
+#include "kernels/isa/row_kernels.hpp"
+
 namespace weft {
 namespace {
 
@@ -75,14 +77,35 @@ void slow_adam(std::vector<double>& w, std::vector<double>& m, std::vector<doubl
 template <typename T, typename U>
 void expect_near(const std::vector<T>& actual, const std::vector<U>& expected, double tolerance) {
   ASSERT_EQ(actual.size(), expected.size());
-  for (std::size_t k = 0; k < actual.size(); ++k) ASSERT_NEAR(actual[k], expected[k], tolerance) << "at " << k;
+  for (std::size_t k = 0; k < actual.size(); ++k)
+    ASSERT_NEAR(actual[k], expected[k], tolerance) << "at " << k;
 }
+
+/// The kernels as programs call them, and those compiled for AVX2, which a machine with AVX-512 would never
+/// choose.
+struct Chosen {
+  static void rows(auto... arguments) { row_product(arguments...); }
+  static void columns(auto... arguments) { column_product(arguments...); }
+  static void adam(auto... arguments) { adam_row_product(arguments...); }
+};
+struct Avx2 {
+  static void rows(auto... arguments) { avx2::row_product(arguments...); }
+  static void columns(auto... arguments) { avx2::column_product(arguments...); }
+  static void adam(auto... arguments) { avx2::adam_row_product(arguments...); }
+};
+
+template <typename Scalar, typename Set>
+struct Variant {
+  using T = Scalar;
+  using Kernels = Set;
+};
 
 template <typename T>
 class RowKernels : public testing::Test {};
 
-using Precisions = testing::Types<float, double>;
-TYPED_TEST_SUITE(RowKernels, Precisions);
+using Variants = testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
+                                Variant<double, Avx2>>;
+TYPED_TEST_SUITE(RowKernels, Variants);
 
 // Sizes below, at and beyond a register, a chain of registers and a stretch of Adam.
 constexpr std::int64_t kColumns[] = {1, 2, 15, 16, 17, 64, 100, 127, 512, 1031};
@@ -96,95 +119,108 @@ double rounding(std::int64_t n) {
 }
 
 TYPED_TEST(RowKernels, ProductsMatchTheSlowOnes) {
+  using T = typename TypeParam::T;
+  using Kernels = typename TypeParam::Kernels;
   for (const std::int64_t columns : kColumns) {
     for (const std::int64_t batch : kBatches) {
       SCOPED_TRACE(testing::Message() << columns << " columns, batch " << batch);
       const std::int64_t stride = columns + 3;
-      const auto w = random_values<TypeParam>(kRows * stride, 1);
-      const auto x = random_values<TypeParam>(batch * columns, 2);
-      const auto g = random_values<TypeParam>(batch * kRows, 3);
-      const RowBlock<const TypeParam> block{w.data(), kRows, columns, stride};
-      std::vector<TypeParam> rows(static_cast<std::size_t>(batch * kRows), TypeParam{99});
-      std::vector<TypeParam> sums(static_cast<std::size_t>(batch * columns), TypeParam{99});
+      const auto w = random_values<T>(kRows * stride, 1);
+      const auto x = random_values<T>(batch * columns, 2);
+      const auto g = random_values<T>(batch * kRows, 3);
+      const RowBlock<const T> block{w.data(), kRows, columns, stride};
+      std::vector<T> rows(static_cast<std::size_t>(batch * kRows), T{99});
+      std::vector<T> sums(static_cast<std::size_t>(batch * columns), T{99});
 
-      row_product(block, x.data(), batch, rows.data());
-      column_product(block, g.data(), batch, sums.data());
+      Kernels::rows(block, x.data(), batch, rows.data());
+      Kernels::columns(block, g.data(), batch, sums.data());
 
-      expect_near(rows, slow_row_product(block, x.data(), batch), rounding<TypeParam>(columns));
-      expect_near(sums, slow_column_product(block, g.data(), batch), rounding<TypeParam>(kRows));
+      expect_near(rows, slow_row_product(block, x.data(), batch), rounding<T>(columns));
+      expect_near(sums, slow_column_product(block, g.data(), batch), rounding<T>(kRows));
     }
   }
 }
 
 TYPED_TEST(RowKernels, ARowsSumDoesNotDependOnRowsBatchOrThreads) {
+  using T = typename TypeParam::T;
+  using Kernels = typename TypeParam::Kernels;
   constexpr std::int64_t columns = 1031, batch = 7;
-  const auto w = random_values<TypeParam>(kRows * columns, 1);
-  const auto x = random_values<TypeParam>(batch * columns, 2);
-  std::vector<TypeParam> all(static_cast<std::size_t>(batch * kRows));
+  const auto w = random_values<T>(kRows * columns, 1);
+  const auto x = random_values<T>(batch * columns, 2);
+  std::vector<T> all(static_cast<std::size_t>(batch * kRows));
   const int threads = omp_get_max_threads();
   omp_set_num_threads(3);
-  row_product(RowBlock<const TypeParam>{w.data(), kRows, columns, columns}, x.data(), batch, all.data());
+  Kernels::rows(RowBlock<const T>{w.data(), kRows, columns, columns}, x.data(), batch, all.data());
   omp_set_num_threads(threads);
 
   for (std::int64_t i = 0; i < kRows; ++i) {
     for (std::int64_t b = 0; b < batch; ++b) {
-      TypeParam one = 0;
-      row_product(RowBlock<const TypeParam>{w.data() + i * columns, 1, columns, columns}, x.data() + b * columns, 1, &one);
+      T one = 0;
+      Kernels::rows(RowBlock<const T>{w.data() + i * columns, 1, columns, columns}, x.data() + b * columns, 1,
+                    &one);
       EXPECT_EQ(one, all[static_cast<std::size_t>(b * kRows + i)]) << "row " << i << ", batch entry " << b;
     }
   }
 }
 
 TYPED_TEST(RowKernels, AdamMatchesTheSlowOneAndKeepsTheDiagonalAtZero) {
+  using T = typename TypeParam::T;
+  using Kernels = typename TypeParam::Kernels;
   for (const std::int64_t columns : {std::int64_t{9}, std::int64_t{600}}) {
     for (const std::int64_t batch : {std::int64_t{1}, std::int64_t{3}}) {
       SCOPED_TRACE(testing::Message() << columns << " columns, batch " << batch);
       constexpr std::int64_t first_row = 2;
-      auto w = random_values<TypeParam>(kRows * columns, 4);
-      std::vector<TypeParam> m(w.size()), v(w.size());
+      auto w = random_values<T>(kRows * columns, 4);
+      std::vector<T> m(w.size()), v(w.size());
       std::vector<double> slow_w(w.begin(), w.end()), slow_m(w.size()), slow_v(w.size());
-      const auto next = random_values<TypeParam>(2 * columns, 7);
-      std::vector<TypeParam> out(2 * kRows), again(2 * kRows);
-      const RowBlock<TypeParam> block{w.data(), kRows, columns, columns};
+      const auto next = random_values<T>(2 * columns, 7);
+      std::vector<T> out(2 * kRows), again(2 * kRows);
+      const RowBlock<T> block{w.data(), kRows, columns, columns};
 
       for (std::int64_t count = 1; count <= 5; ++count) {
-        const auto g = random_values<TypeParam>(batch * kRows, 10 + static_cast<std::uint64_t>(count));
-        const auto x = random_values<TypeParam>(batch * columns, 20 + static_cast<std::uint64_t>(count));
-        AdamRowStep<TypeParam> step;
-        step.g = g.data(), step.x = x.data(), step.batch = batch, step.first_row = first_row, step.count = count;
+        const auto g = random_values<T>(batch * kRows, 10 + static_cast<std::uint64_t>(count));
+        const auto x = random_values<T>(batch * columns, 20 + static_cast<std::uint64_t>(count));
+        AdamRowStep<T> step;
+        step.g = g.data(), step.x = x.data(), step.batch = batch, step.first_row = first_row,
+        step.count = count;
         step.learning_rate = 0.01, step.l1 = 0.02, step.l2 = 0.03;
-        adam_row_product(block, m.data(), v.data(), step, next.data(), 2, out.data());
+        Kernels::adam(block, m.data(), v.data(), step, next.data(), 2, out.data());
         slow_adam(slow_w, slow_m, slow_v, kRows, columns, step);
       }
-      row_product(RowBlock<const TypeParam>{w.data(), kRows, columns, columns}, next.data(), 2, again.data());
+      Kernels::rows(RowBlock<const T>{w.data(), kRows, columns, columns}, next.data(), 2, again.data());
 
-      // Where |gradient| is near rounding, Adam turns it into a step of either sign; five steps of 0.01 at most.
-      const double tolerance = sizeof(TypeParam) == 8 ? 1e-10 : 2e-5;
+      // Where |gradient| is near rounding, Adam turns it into a step of either sign; five steps of 0.01 at
+      // most.
+      const double tolerance = sizeof(T) == 8 ? 1e-10 : 2e-5;
       expect_near(w, slow_w, tolerance);
       expect_near(m, slow_m, tolerance);
       expect_near(v, slow_v, tolerance);
       EXPECT_EQ(out, again) << "the product within the pass is row_product of the updated rows";
-      for (std::int64_t i = 0; i < kRows; ++i) EXPECT_EQ(w[static_cast<std::size_t>(i * columns + first_row + i)], 0);
+      for (std::int64_t i = 0; i < kRows; ++i)
+        EXPECT_EQ(w[static_cast<std::size_t>(i * columns + first_row + i)], 0);
     }
   }
 }
 
 TYPED_TEST(RowKernels, AdamWithoutANextBatchOnlyUpdates) {
+  using T = typename TypeParam::T;
+  using Kernels = typename TypeParam::Kernels;
   constexpr std::int64_t columns = 20;
-  auto with = random_values<TypeParam>(kRows * columns, 5);
+  auto with = random_values<T>(kRows * columns, 5);
   auto without = with;
-  std::vector<TypeParam> m1(with.size()), v1(with.size()), m2(with.size()), v2(with.size()), out(kRows);
-  const auto g = random_values<TypeParam>(kRows, 6);
-  const auto x = random_values<TypeParam>(columns, 7);
-  AdamRowStep<TypeParam> step;
+  std::vector<T> m1(with.size()), v1(with.size()), m2(with.size()), v2(with.size()), out(kRows);
+  const auto g = random_values<T>(kRows, 6);
+  const auto x = random_values<T>(columns, 7);
+  AdamRowStep<T> step;
   step.g = g.data(), step.x = x.data(), step.batch = 1, step.count = 1, step.learning_rate = 0.1;
 
-  adam_row_product({with.data(), kRows, columns, columns}, m1.data(), v1.data(), step, x.data(), 1, out.data());
-  adam_row_product({without.data(), kRows, columns, columns}, m2.data(), v2.data(), step, static_cast<TypeParam*>(nullptr), 0,
-                   static_cast<TypeParam*>(nullptr));
+  Kernels::adam(RowBlock<T>{with.data(), kRows, columns, columns}, m1.data(), v1.data(), step, x.data(), 1,
+                out.data());
+  Kernels::adam(RowBlock<T>{without.data(), kRows, columns, columns}, m2.data(), v2.data(), step,
+                static_cast<T*>(nullptr), 0, static_cast<T*>(nullptr));
 
   EXPECT_EQ(with, without);
-  EXPECT_NE(with, (random_values<TypeParam>(kRows * columns, 5)));
+  EXPECT_NE(with, (random_values<T>(kRows * columns, 5)));
 }
 
 }  // namespace

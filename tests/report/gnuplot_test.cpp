@@ -13,6 +13,8 @@
 namespace weft {
 namespace {
 
+namespace fs = std::filesystem;
+
 /// An environment variable that has its old value again afterwards.
 class ScopedVariable {
  public:
@@ -31,7 +33,7 @@ class ScopedVariable {
 TEST(Gnuplot, WorksInAFolderWithAnyName) {
   const TemporaryFolder folder;
   const auto odd = folder.path() / "it's a \"folder\" $HOME; exit 7 #";
-  std::filesystem::create_directories(odd);
+  fs::create_directories(odd);
   write_text_atomically(odd / "a.gp", "set print 'made.txt'\nprint 6 * 7\n");
 
   run_gnuplot(odd, "a.gp");
@@ -50,7 +52,10 @@ TEST(Gnuplot, TellsWhatAScriptFailedOf) {
 
 TEST(Gnuplot, TellsThatASignalEndedIt) {
   const TemporaryFolder folder;
-  write_text_atomically(folder.path() / "panel.gp", "system(sprintf('kill -9 %d', GPVAL_PID))\npause 60\n");
+  write_text_atomically(folder.path() / "panel.gp", "");
+  write_text_atomically(folder.path() / "gnuplot", "#!/bin/sh\nkill -9 $$\n");
+  fs::permissions(folder.path() / "gnuplot", fs::perms::owner_exec, fs::perm_options::add);
+  const ScopedVariable path("PATH", folder.path().string());
 
   expect_user_error([&] { run_gnuplot(folder.path(), "panel.gp"); }, {"panel.gp", "ended by signal 9"});
 }
@@ -63,7 +68,7 @@ TEST(Gnuplot, IgnoresTheSettingsOfTheUser) {
 
   run_gnuplot(folder.path(), "panel.gp");
 
-  EXPECT_TRUE(std::filesystem::exists(folder.path() / "made.txt"));
+  EXPECT_TRUE(fs::exists(folder.path() / "made.txt"));
 }
 
 TEST(Gnuplot, SaysHowToInstallItWhereItIsMissing) {

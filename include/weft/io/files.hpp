@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace weft {
 
@@ -14,6 +15,9 @@ namespace weft {
 void make_folders(const std::filesystem::path& folder);
 /// Removes a file, or a folder with all in it; nothing there is no error. Local. @throws UserError
 void remove_tree(const std::filesystem::path& path);
+
+/// What lies in a folder, sorted by name. Local. @throws UserError
+std::vector<std::filesystem::path> list_folder(const std::filesystem::path& folder);
 
 /// Returns when what was written to a file, or the names in a folder, are on the disk. Local. @throws
 /// UserError

@@ -1,0 +1,210 @@
+#include "weft/train/training_data.hpp"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/ops/full.h>
+
+#include "weft/core/log.hpp"
+
+#include "support/mpi_main.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/user_error.hpp"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The value of a neuron at a frame.
+using Value = std::function<float(std::int64_t frame, std::int64_t neuron)>;
+
+/// Tells where it belongs, and grows faster and faster: no two differences are alike.
+float cell(std::int64_t frame, std::int64_t neuron) {
+  return static_cast<float>(frame * frame) + 0.125F * static_cast<float>((frame + 1) * neuron);
+}
+float negative(std::int64_t frame, std::int64_t neuron) { return -cell(frame, neuron); }
+
+class LoadTrainingData : public testing::Test {
+ protected:
+  LoadTrainingData() {
+    info.frames = 9;
+    info.neurons = 11;
+    info.dt = 0.25;
+    info.version = "0.1.0";
+  }
+
+  /// The dataset of `info` with these values, written as three shards or fewer.
+  Dataset dataset(const Value& activity, const Value& derivative = {}) {
+    info.has_derivative = static_cast<bool>(derivative);
+    const RowPartition partition(info.neurons, static_cast<int>(std::min<std::int64_t>(3, info.neurons)));
+    collectively(test_world(), [&] {
+      if (test_world().rank() != 0) return;
+      for (int shard = 0; shard < partition.shards(); ++shard) {
+        DatasetShardWriter writer(folder_.path(), info, partition, shard);
+        writer.write_frames(0, block(activity, partition, shard), block(derivative, partition, shard));
+        writer.close();
+      }
+      write_dataset_view(folder_.path(), info, {}, partition);
+    });
+    return Dataset(folder_.path() / "activity.h5");
+  }
+  fs::path log_file() const { return folder_.path() / ("log_" + std::to_string(test_world().rank())); }
+
+  DatasetInfo info;
+
+ private:
+  std::vector<float> block(const Value& value, const RowPartition& partition, int shard) const {
+    std::vector<float> values;
+    for (std::int64_t frame = 0; value && frame < info.frames; ++frame) {
+      for (std::int64_t neuron = partition.begin(shard); neuron < partition.end(shard); ++neuron) {
+        values.push_back(value(frame, neuron));
+      }
+    }
+    return values;
+  }
+
+  TemporaryFolder folder_{test_world()};
+};
+
+void expect_columns(const at::Tensor& actual, const TrainingData& data, std::int64_t frame,
+                    const Value& expected) {
+  for (std::int64_t i = 0; i < data.partition.size(data.shard); ++i) {
+    EXPECT_EQ(actual[frame][i].item<float>(), expected(frame, data.partition.begin(data.shard) + i))
+        << "frame " << frame << ", row " << i;
+  }
+}
+
+TEST_F(LoadTrainingData, GivesEachRankItsColumns) {
+  info.trajectory_starts = {0, 4};
+  const TrainingData data = load_training_data(test_world(), dataset(cell, negative));
+  EXPECT_EQ(data.partition, RowPartition(11, test_world().size()));
+  EXPECT_EQ(data.shard, test_world().rank());
+  const std::int64_t rows = data.partition.size(data.shard);
+  ASSERT_EQ(data.activity.sizes(), at::IntArrayRef({9, rows}));
+  ASSERT_EQ(data.derivative.sizes(), at::IntArrayRef({9, rows}));
+  EXPECT_EQ(data.activity.scalar_type(), at::kFloat);
+  EXPECT_EQ(data.derivative.scalar_type(), at::kFloat);
+  for (std::int64_t frame = 0; frame < 9; ++frame) {
+    expect_columns(data.activity, data, frame, cell);
+    expect_columns(data.derivative, data, frame, negative);
+  }
+  EXPECT_THAT(data.frames, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8));
+}
+
+TEST_F(LoadTrainingData, TakesForwardDifferencesWithinTrajectories) {
+  info.trajectory_starts = {0, 3, 4, 7};  // the second one is a single frame
+  const TrainingData data = load_training_data(test_world(), dataset(cell));
+  EXPECT_THAT(data.frames, testing::ElementsAre(0, 1, 4, 5, 7));
+  for (const std::int64_t frame : data.frames) {
+    expect_columns(data.activity, data, frame, cell);
+    expect_columns(data.derivative, data, frame, [&](std::int64_t t, std::int64_t neuron) {
+      return (cell(t + 1, neuron) - cell(t, neuron)) / 0.25F;
+    });
+  }
+}
+
+TEST_F(LoadTrainingData, SaysThatItTakesForwardDifferences) {
+  log_to_file(log_file());
+  load_training_data(test_world(), dataset(cell, negative));
+  const auto logged = [&] {
+    std::ifstream file(log_file());
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_EQ(logged(), "");
+  load_training_data(test_world(), dataset(cell));
+  EXPECT_THAT(logged(), testing::HasSubstr("activity.h5: no /derivative; using forward differences"));
+  EXPECT_THAT(logged(), testing::HasSubstr("dt = 0.25"));
+}
+
+TEST_F(LoadTrainingData, TrajectoriesOfOneFrameHaveNoDifferences) {
+  info.frames = 2;
+  info.trajectory_starts = {0, 1};
+  const Dataset file = dataset(cell);
+  expect_user_error([&] { load_training_data(test_world(), file); },
+                    {"activity.h5", "2 frames in 2 trajectories", "two frames or more in a trajectory"});
+}
+
+/// `value`, but for frame 4 of neuron 9.
+Value broken(const Value& value, float by) {
+  return [=](std::int64_t frame, std::int64_t neuron) {
+    return frame == 4 && neuron == 9 ? by : value(frame, neuron);
+  };
+}
+
+TEST_F(LoadTrainingData, ActivityThatIsNoNumberIsNamedOnAllRanks) {
+  const Dataset file = dataset(broken(cell, std::numeric_limits<float>::quiet_NaN()));
+  expect_user_error([&] { load_training_data(test_world(), file); },
+                    {"/activity", "frame 4, neuron 9", "nan"});
+}
+
+TEST_F(LoadTrainingData, InfiniteDerivativesAreNamedOnAllRanks) {
+  const Dataset file = dataset(cell, broken(negative, std::numeric_limits<float>::infinity()));
+  expect_user_error([&] { load_training_data(test_world(), file); },
+                    {"/derivative", "frame 4, neuron 9", "inf"});
+}
+
+TEST_F(LoadTrainingData, FewerNeuronsThanRanksAreRefused) {
+  if (test_world().size() == 1) GTEST_SKIP() << "one rank takes any number of neurons";
+  info.neurons = test_world().size() - 1;
+  const Dataset file = dataset(cell, negative);
+  expect_user_error(
+      [&] { load_training_data(test_world(), file); },
+      {std::to_string(info.neurons) + " neurons for " + std::to_string(info.neurons + 1) + " ranks",
+       "at least one neuron for each rank"});
+}
+
+TEST_F(LoadTrainingData, ConstantActivityIsRefused) {
+  const Dataset file = dataset([](auto, auto) { return 0.3F; });
+  expect_user_error([&] { load_training_data(test_world(), file); },
+                    {"activity.h5", "the same number everywhere"});
+}
+
+TEST_F(LoadTrainingData, NeuronsThatAreConstantEachAreNot) {
+  EXPECT_NO_THROW(load_training_data(test_world(),
+                                     dataset([](auto, auto neuron) { return static_cast<float>(neuron); })));
+}
+
+/// (frames x own rows) of an assembly of 13 neurons that each keep `value` of themselves.
+at::Tensor steady(std::int64_t frames, const std::function<double(std::int64_t)>& value) {
+  const RowPartition partition(13, test_world().size());
+  const int shard = test_world().rank();
+  at::Tensor activity = at::full({frames, partition.size(shard)}, 0.0, at::kFloat);
+  for (std::int64_t i = 0; i < partition.size(shard); ++i) {
+    activity.select(1, i).fill_(value(partition.begin(shard) + i));
+  }
+  return activity;
+}
+
+TEST(ActivityScale, IsOfAllNeuronsTogether) {
+  // 0, 10, ..., 120: the standard deviation over 13 neurons is 37.42, over those of a shard much less.
+  EXPECT_EQ(activity_scale(test_world(), steady(1000, [](auto i) { return 10.0 * i; })), 56);
+}
+
+TEST(ActivityScale, IsOfOneSampleLess) {
+  // Of a single frame 0, 1, ..., 12, times 3.42: 1.5 x 13.32 = 19.98 with N - 1, 19.19 with N.
+  EXPECT_EQ(activity_scale(test_world(), steady(1, [](auto i) { return 3.42 * i; })), 20);
+}
+
+TEST(ActivityScale, IsBlindToAnOffset) {
+  at::Tensor activity = steady(1000, [](auto) { return 4096.0; });
+  activity.slice(0, 0, 1000, 2).add_(4);
+  activity.slice(0, 1, 1000, 2).sub_(4);
+  EXPECT_EQ(activity_scale(test_world(), activity), 6);
+}
+
+TEST(ActivityScale, IsOneAtTheLeast) {
+  EXPECT_EQ(activity_scale(test_world(), steady(10, [](auto i) { return 1e-3 * i; })), 1);
+}
+
+}  // namespace
+}  // namespace weft
