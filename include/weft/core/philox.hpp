@@ -29,7 +29,7 @@ class Philox {
 
   /// Four words of 32 random bits. `item` is most often a global row, or row * columns + column.
   Words words(std::uint64_t step, std::uint64_t item) const;
-  /// Uniform on the open interval (0, 1), 53 random bits.
+  /// Uniform on the open interval (0, 1), 52 random bits.
   double uniform(std::uint64_t step, std::uint64_t item) const;
   /// Standard normal (Box & Muller 1958, the cosine half).
   double normal(std::uint64_t step, std::uint64_t item) const;
