@@ -1,5 +1,6 @@
 #include "weft/app/command_line.hpp"
 
+#include <functional>
 #include <map>
 
 #include <CLI/CLI.hpp>
@@ -23,7 +24,19 @@ const std::map<std::string, LogLevel> kLevels{{"debug", LogLevel::debug},
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failure (a bug, a crash), 2 the user's mistake (config, file, argument, rank "
     "count, full disk).\n"
-    "Every stage runs on any number of ranks: mpirun -n 4 weft run CONFIG.";
+    "Every stage runs on any number of ranks: mpirun -n 4 weft run CONFIG.\n";
+
+/// An option whose value is one of a few words.
+template <typename Value>
+void add_choice(CLI::App& command, const std::string& name, const std::string& value,
+                const std::map<std::string, Value>& choices, const std::function<void(Value)>& choose,
+                const std::string& about) {
+  command
+      .add_option_function<std::string>(
+          name, [&choices, choose](const std::string& word) { choose(choices.at(word)); }, about)
+      ->type_name(value)
+      ->check(CLI::IsMember(&choices));
+}
 
 /// A command that runs stages, with the options that all of these have.
 void add_stages(CLI::App& app, CommandLine& line, const std::string& name, const std::string& about,
@@ -35,12 +48,12 @@ void add_stages(CLI::App& app, CommandLine& line, const std::string& name, const
   command->add_option("--set", line.overrides, "another value for a key of the config; may be repeated")
       ->type_name("KEY.PATH=VALUE")
       ->allow_extra_args(false);
-  command->add_option("--redo", line.request.redo, "do this stage and those after it again")
-      ->type_name("STAGE")
-      ->transform(CLI::CheckedTransformer(kStages));
-  command->add_option("--log-level", line.log_level, "what to show: debug, info, warning, error, off")
-      ->type_name("LEVEL")
-      ->transform(CLI::CheckedTransformer(kLevels));
+  add_choice<Stage>(
+      *command, "--redo", "STAGE", kStages, [&line](Stage stage) { line.request.redo = stage; },
+      "do this stage and those after it again");
+  add_choice<LogLevel>(
+      *command, "--log-level", "LEVEL", kLevels, [&line](LogLevel level) { line.log_level = level; },
+      "the least that is shown");
   command->callback([&line, first, last] {
     line.verb = Verb::stages;
     line.request.first = first;
@@ -88,7 +101,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::CallForHelp&) {
     line.verb = Verb::help;
   } catch (const CLI::ParseError& error) {
-    throw UserError({"weft", error.what(), "", "see weft --help, or --help behind the command"});
+    throw UserError({"command line", error.what(), "", "see weft --help, or --help behind the command"});
   }
   if (version) line.verb = Verb::version;
   if (line.verb == Verb::help) line.help = app.help();

@@ -63,9 +63,10 @@ std::string run_text(const RunFolder& folder) {
 }  // namespace
 
 std::string inspect(const fs::path& path) {
-  if (!fs::exists(path)) {
-    throw UserError(
-        {path.string(), "not there", "a dataset, a checkpoint or the folder of a run", "check the path"});
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    throw UserError({path.string(), error ? error.message() : "not there",
+                     "a dataset, a checkpoint or the folder of a run", "check the path"});
   }
   if (!fs::is_directory(path)) return dataset_text(path);
   if (fs::exists(path / "manifest.json")) return checkpoint_text(path);

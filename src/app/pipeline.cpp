@@ -1,11 +1,14 @@
 #include "weft/app/pipeline.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "weft/config/schema.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
+#include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
 #include "weft/ops/run_lock.hpp"
 
@@ -14,14 +17,19 @@ namespace {
 
 constexpr Stage kStages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
 
-/// The keys that differ between the config saved in the folder and this one: "simulation.neurons 100 there,
-/// 200 here".
-std::string differences(const RunFolder& folder, const Config& config) {
+bool matters(const Config& config, const Key& key, Stage stage) {
+  const Stage first = config.data.path.empty() ? Stage::simulate : Stage::train;
+  return std::ranges::any_of(key.matters_to, [&](Stage own) { return first <= own && own <= stage; });
+}
+
+/// What differs, of the keys that a stage's result depends on, between the config saved in the folder and
+/// this one: "simulation.neurons is 100 there, 200 here".
+std::string differences(const RunFolder& folder, const Config& config, Stage stage) {
   if (!std::filesystem::exists(folder.config())) return "its config.yaml is missing";
   const Config saved = load_config(folder.config());
   std::vector<std::string> found;
   for (const Key& key : config_keys()) {
-    if (key.matters_to.empty()) continue;
+    if (!matters(config, key, stage)) continue;
     const std::size_t there = item_count(saved, key);
     const std::size_t here = item_count(config, key);
     if (there != here) {
@@ -48,12 +56,23 @@ bool to_redo(const Request& request, Stage stage) { return request.redo && *requ
        fmt::format("run `weft {}` with the same config first, or `weft run`", stage_name(stage))});
 }
 
-/// Mistakes that can be known before anything is written.
-void check_ranks(const Config& config, int ranks) {
-  if (config.data.path.empty() && config.simulation.neurons < ranks) {
-    throw UserError({"simulation.neurons",
-                     fmt::format("{} neurons for {} ranks", config.simulation.neurons, ranks),
-                     "at least one neuron for each rank", "start fewer ranks or simulate more neurons"});
+void check_redo(const Request& request) {
+  if (!request.redo || (request.first <= *request.redo && *request.redo <= request.last)) return;
+  throw UserError({"--redo", stage_name(*request.redo),
+                   fmt::format("{}, the stage of this command", stage_name(request.first)),
+                   fmt::format("use `weft run --redo {}`", stage_name(*request.redo))});
+}
+
+/// Mistakes that can be known before anything is written, a dataset that cannot be used among them.
+void check_request(const Config& config, const Request& request, int ranks) {
+  check_redo(request);
+  const bool simulated = config.data.path.empty();
+  const std::int64_t neurons =
+      simulated ? config.simulation.neurons : Dataset(config.data.path).info().neurons;
+  if (neurons < ranks) {
+    throw UserError({simulated ? "simulation.neurons" : config.data.path.string(),
+                     fmt::format("{} neurons for {} ranks", neurons, ranks),
+                     "at least one neuron for each rank", "start fewer ranks or take more neurons"});
   }
   if (ranks % config.training.replicas != 0) {
     throw UserError({"training.replicas",
@@ -66,11 +85,20 @@ void check_ranks(const Config& config, int ranks) {
   }
 }
 
-void prepare_folder(const StageContext& context, const Request& request) {
+bool is_new(const RunFolder& folder) {
+  std::error_code unknown;  // where it cannot be told, making the folder fails and says why
+  return std::filesystem::status(folder.path, unknown).type() == std::filesystem::file_type::not_found;
+}
+
+/// The plan, and a folder ready for it; config.yaml stays as it is where there is nothing to do, for then
+/// keys of later stages may differ from those that made what is there.
+std::vector<Stage> prepare_folder(const StageContext& context, const Request& request) {
+  const std::vector<Stage> stages = plan(context.folder, context.config, request);
   make_folders(context.folder.path / "log");
   if (request.redo) discard_from(context.folder, *request.redo);
-  save_config(context.folder, context.config);
+  if (!stages.empty()) save_config(context.folder, context.config);
   log_to_file(context.folder.log());
+  return stages;
 }
 
 }  // namespace
@@ -85,7 +113,7 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
     if (!redo && !found.empty() && found != stage_key(config, stage)) {
       throw UserError({folder.path.string(),
                        fmt::format("its {} stage belongs to another config: {}", stage_name(stage),
-                                   differences(folder, config)),
+                                   differences(folder, config, stage)),
                        "the same config, or a folder of its own",
                        fmt::format("use --output DIR, or --redo {} to replace it", stage_name(stage))});
     }
@@ -101,14 +129,13 @@ void run_pipeline(const StageContext& context, const Request& request) {
   std::optional<RunLock> lock;
   std::string planned;
   collectively(world, [&] {
-    check_ranks(context.config, world.size());
+    check_request(context.config, request, world.size());
     if (world.rank() != 0) return;
-    // Where the folder is new there is nothing to plan around, and nothing to lock until it is made.
+    // A mistake leaves no new folder behind: it is planned for before it is made, and again under the lock.
+    if (is_new(context.folder)) plan(context.folder, context.config, request);
     make_folders(context.folder.path);
     lock.emplace(context.folder.path);
-    for (const Stage stage : plan(context.folder, context.config, request))
-      planned += static_cast<char>(stage);
-    prepare_folder(context, request);
+    for (const Stage stage : prepare_folder(context, request)) planned += static_cast<char>(stage);
   });
   planned = broadcast_text(world, planned);
 

@@ -18,6 +18,7 @@
 #include "weft/core/error.hpp"
 #include "weft/core/version.hpp"
 #include "weft/io/files.hpp"
+#include "weft/model/threads.hpp"
 #include "weft/ops/launcher_check.hpp"
 #include "weft/ops/progress_line.hpp"
 
@@ -64,18 +65,29 @@ int choose_threads(const Config& config, int ranks_here) {
   return std::clamp(cores / ranks_here, 1, omp_get_num_procs());
 }
 
-/// The config of this rank; all ranks must have read the same. @collective
-Config agreed_config(Communicator& world, const CommandLine& line) {
-  Config config;
-  collectively(world, [&] { config = load_config(line.target, line.overrides); });
-  const std::string own = to_yaml(config);
+void check_agreement(Communicator& world, const std::string& place, const std::string& what,
+                     const std::string& own) {
   const std::string first = broadcast_text(world, own);
   collectively(world, [&] {
     if (own == first) return;
-    throw UserError({line.target.string(), "this rank read another config than rank 0",
-                     "the same config on every rank",
+    throw UserError({place, fmt::format("this rank has {} than rank 0", what), "the same on every rank",
                      "check that all nodes see the same file and that every rank gets the same arguments"});
   });
+}
+
+/// What the ranks must have in common beside the config.
+std::string request_text(const CommandLine& line) {
+  const Request& request = line.request;
+  return fmt::format("{} {} {} {}", static_cast<int>(request.first), static_cast<int>(request.last),
+                     request.redo ? stage_name(*request.redo) : "", line.output.string());
+}
+
+/// The config of this rank; all ranks must have read the same, and have been asked for the same. @collective
+Config agreed_config(Communicator& world, const CommandLine& line) {
+  Config config;
+  collectively(world, [&] { config = load_config(line.target, line.overrides); });
+  check_agreement(world, line.target.string(), "another config", to_yaml(config));
+  check_agreement(world, "command line", "another command, --output or --redo", request_text(line));
   return config;
 }
 
@@ -85,7 +97,7 @@ void run_stages(const MpiSession& session, Communicator& world, const CommandLin
   const Config config = agreed_config(world, line);
   const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
   const int threads = choose_threads(config, session.ranks_on_this_node());
-  omp_set_num_threads(threads);
+  set_threads(threads);
 
   ProgressLine progress;
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
@@ -96,8 +108,8 @@ void run_stages(const MpiSession& session, Communicator& world, const CommandLin
 /// How long a rank that failed waits for the others to fail too, before it ends them.
 constexpr double kPatience_s = 5;
 
-/// What all ranks know of is said once, by rank 0, and all end in order; otherwise the rank that failed speaks and ends the
-/// others, which may be waiting for it.
+/// What all ranks know of is said once, by rank 0, and all end in order; otherwise the rank that failed
+/// speaks and ends the others, which may be waiting for it.
 int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const char* what) {
   if (session.everyone_arrives(kPatience_s)) {
     if (world.rank() == 0) fmt::print(stderr, "weft: {}\n", what);
@@ -106,6 +118,13 @@ int fail(const MpiSession& session, const Communicator& world, ExitCode exit_cod
   fmt::print(stderr, "weft: rank {}: {}\n", world.rank(), what);
   std::fflush(stderr);
   session.abort(code(exit_code));
+}
+
+/// A wrong command line is every rank's mistake, for one of them to tell; only MPI knows who they are.
+int refuse_arguments(int& argc, char**& argv, const UserError& mistake) {
+  const MpiSession session(argc, argv);
+  const std::unique_ptr<Communicator> world = session.world();
+  return fail(session, *world, ExitCode::user_mistake, mistake.what());
 }
 
 int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
@@ -148,7 +167,12 @@ int run_locally(const CommandLine& line) {
 
 int run_program(int argc, char** argv) {
   try {
-    const CommandLine line = parse_command_line(argc, argv);
+    CommandLine line;
+    try {
+      line = parse_command_line(argc, argv);
+    } catch (const UserError& mistake) {
+      return refuse_arguments(argc, argv, mistake);
+    }
     return line.verb == Verb::stages ? run_under_mpi(argc, argv, line) : run_locally(line);
   } catch (const UserError& error) {
     fmt::print(stderr, "weft: {}\n", error.what());

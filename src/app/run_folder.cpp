@@ -23,6 +23,10 @@ nlohmann::json read_json(const fs::path& path) {
   return json;
 }
 
+void save_timings(const RunFolder& folder, const nlohmann::json& timings) {
+  write_text_atomically(folder.timings(), timings.dump(2) + "\n");
+}
+
 /// The content of the report's meta tag.
 std::string key_of_report(const fs::path& page) {
   const std::string text = read_text(page);
@@ -80,6 +84,11 @@ std::string finished_key(const RunFolder& folder, Stage stage) {
 }
 
 void discard_from(const RunFolder& folder, Stage stage) {
+  nlohmann::json timings = load_timings(folder);
+  for (const Stage later : {Stage::simulate, Stage::train, Stage::evaluate, Stage::report}) {
+    if (later >= stage) timings.erase(stage_name(later));
+  }
+  save_timings(folder, timings);
   // A report without metrics is void, so that later results go first.
   remove_tree(folder.report());
   if (stage <= Stage::evaluate) remove_tree(folder.metrics());
@@ -100,7 +109,7 @@ nlohmann::json load_timings(const RunFolder& folder) {
 void save_timing(const RunFolder& folder, Stage stage, const nlohmann::json& timing) {
   nlohmann::json timings = load_timings(folder);
   timings[stage_name(stage)] = timing;
-  write_text_atomically(folder.timings(), timings.dump(2) + "\n");
+  save_timings(folder, timings);
 }
 
 }  // namespace weft

@@ -157,11 +157,6 @@ void evaluate_stage(const StageContext& context) {
   collectively(world, [&] {
     dataset.emplace(dataset_of(context));
     if (dataset->info().has_truth) truth.emplace(dataset_of(context));
-    if (dataset->info().neurons < world.size()) {
-      throw UserError({"mpirun",
-                       fmt::format("{} ranks for {} neurons", world.size(), dataset->info().neurons),
-                       "at least one neuron for each rank", "start fewer ranks"});
-    }
     const RowPartition partition(dataset->info().neurons, world.size());
     model = recovered(load_signal_gnn(Checkpoint(latest_checkpoint(context.folder.checkpoints())), partition,
                                       world.rank()));

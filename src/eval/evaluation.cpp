@@ -9,6 +9,7 @@
 #include "weft/core/error.hpp"
 #include "weft/eval/clustering.hpp"
 #include "weft/eval/connectivity_metrics.hpp"
+#include "weft/eval/function_components.hpp"
 #include "weft/eval/function_metrics.hpp"
 #include "weft/eval/gauge.hpp"
 
@@ -21,6 +22,7 @@ using nlohmann::json;
 
 constexpr std::int64_t psi_points = 1001;
 constexpr std::int64_t phi_points = 301;
+constexpr std::int64_t component_points = 61;
 constexpr std::int64_t scatter_bins = 300;
 
 class Steps {
@@ -82,25 +84,31 @@ std::vector<Latent> gather_latents(Communicator& rows, const RecoveredModel& mod
   return latents;
 }
 
-json clusters_json(const NeuronTypes& found, const Clustering& reference, const NeuronTypeTruth* truth) {
-  json group{{"count", found.clusters.count}, {"reference_count", reference.count}};
+json clusters_json(const NeuronTypes& found, const NeuronTypeTruth* truth) {
+  json group{{"count", found.clusters.count}};
   set(group, "silhouette", found.silhouette);
-  if (truth != nullptr) {
-    group["accuracy"] = matched_accuracy(found.clusters, truth->neuron_type);
-    group["reference_accuracy"] = reference_accuracy(reference, truth->neuron_type);
-  }
+  if (truth != nullptr) group["accuracy"] = matched_accuracy(found.clusters, truth->neuron_type);
   return group;
 }
 
-/// The one part that a single rank does: it needs all latents, and they are few.
-json cluster_on_first_rank(Communicator& rows, LatentFigure& figure, const NeuronTypeTruth* truth,
-                           std::uint64_t seed) {
+json reference_json(const Clustering& reference, const NeuronTypeTruth* truth) {
+  json group{{"reference_count", reference.count}};
+  if (truth != nullptr) group["reference_accuracy"] = reference_accuracy(reference, truth->neuron_type);
+  return group;
+}
+
+/// The one part that a single rank does: it needs all neurons' points, and they are few.
+json cluster_on_first_rank(Communicator& rows, std::span<const Latent> components, LatentFigure& figure,
+                           const NeuronTypeTruth* truth, std::uint64_t seed) {
   std::string text;
   collectively(rows, [&] {
     if (rows.rank() != 0) return;
-    NeuronTypes found = find_neuron_types(figure.latents, seed);
-    text = clusters_json(found, reference_clusters(figure.latents), truth).dump();
-    figure.cluster = std::move(found.clusters.label);
+    NeuronTypes by_function = find_neuron_types(components, seed);
+    json group = clusters_json(by_function, truth);
+    group["latents"] = clusters_json(find_neuron_types(figure.latents, seed), truth);
+    group.update(reference_json(reference_clusters(figure.latents), truth));
+    text = group.dump();
+    figure.cluster = std::move(by_function.clusters.label);
   });
   return json::parse(broadcast_text(rows, std::move(text)));
 }
@@ -162,7 +170,9 @@ Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Datas
   steps.begin("clusters");
   figures.latents.latents = gather_latents(rows, model);
   if (types != nullptr) figures.latents.type = types->neuron_type;
-  metrics["clusters"] = cluster_on_first_rank(rows, figures.latents, types, seed);
+  const auto components =
+      function_components(rows, model, gauge, linear_grid(-activity.xnorm, activity.xnorm, component_points));
+  metrics["clusters"] = cluster_on_first_rank(rows, components, figures.latents, types, seed);
   steps.end();
   return result;
 }

@@ -121,6 +121,8 @@ TEST_F(Evaluate, IsBlindToTheOffsetOfPsiButForThePublishedSlope) {
 TEST_F(Evaluate, SaysNothingOfWhatNeedsAnUnknownTruth) {
   const json metrics = evaluate_on(test_world(), file_, imperfect_model(assembly_), false);
   const json keys{"/clusters/count",
+                  "/clusters/latents/count",
+                  "/clusters/latents/silhouette",
                   "/clusters/reference_count",
                   "/clusters/silhouette",
                   "/data/frames",

@@ -37,7 +37,7 @@ std::string stage_key(const Config& config, Stage stage);
 /// The key that a finished stage left in its result; empty where it is not finished.
 std::string finished_key(const RunFolder& folder, Stage stage);
 
-/// Removes the result of a stage and of those after it.
+/// Removes the result of a stage and of those after it, and what they noted of themselves.
 void discard_from(const RunFolder& folder, Stage stage);
 
 /// Writes config.yaml: the resolved config under a comment with version and commit.
