@@ -1,5 +1,7 @@
 #include "weft/app/inspect.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -45,8 +47,12 @@ std::string metrics_text(const fs::path& file) {
   if (metrics.is_discarded())
     throw UserError({file.string(), "not JSON", "metrics that weft wrote", "evaluate again"});
   std::string text = fmt::format("metrics {}\n", file.string());
-  for (const auto& [key, value] : metrics.flatten().items())
-    text += fmt::format("  {} = {}\n", key.substr(1), value.dump());
+  const nlohmann::json numbers = metrics.flatten();  // "/connectivity/r2": 0.99
+  for (const auto& [pointer, value] : numbers.items()) {
+    std::string name = pointer.substr(1);
+    std::ranges::replace(name, '/', '.');
+    text += fmt::format("  {} = {}\n", name, value.dump());
+  }
   return text;
 }
 

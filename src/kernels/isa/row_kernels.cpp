@@ -154,7 +154,7 @@ constexpr std::int64_t kStretch = 512;
 
 template <typename T>
 void adam_row(T* __restrict w, T* __restrict m, T* __restrict v, std::int64_t columns,
-              const AdamRowStep<T>& step, std::int64_t row, std::int64_t rows, const AdamConstants<T>& adam) {
+              const AdamRowStep<T>& step, std::int64_t row, std::int64_t rows, const AdamConstants<T> adam) {
   T gradient[kStretch];
   for (std::int64_t begin = 0; begin < columns; begin += kStretch) {
     const std::int64_t count = std::min(kStretch, columns - begin);

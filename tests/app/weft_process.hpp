@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+/// How a program ended, and what it printed.
+struct ProcessResult {
+  int exit_code = 0;  ///< 124 where it was ended because it hung
+  std::string out;
+  std::string err;
+};
+
+using Words = std::vector<std::string>;
+using Variables = std::map<std::string, std::string>;
+
+/// Runs a program in a surrounding that knows nothing of the MPI session of this test, and ends it after a
+/// minute.
+/// @param variables  set beside those that OpenMPI needs in a container.
+/// @param folder     the working directory; the test's own if empty.
+ProcessResult run_process(const Words& command, const Variables& variables = {},
+                          const std::filesystem::path& folder = {});
+
+/// The command that starts `weft` on so many ranks: alone, or under an mpirun that adds nothing to stderr.
+Words weft_command(const Words& arguments, int ranks = 1);
+
+/// Runs `weft`.
+ProcessResult run_weft(const Words& arguments, int ranks = 1, const Variables& variables = {});
+
+/// configs/tiny.yaml: a run of a second.
+std::string tiny_config();
+
+/// What lies in a folder and below, each file with its checksum; without the lock, which every look at a
+/// folder touches.
+std::map<std::string, std::string> checksums(const std::filesystem::path& folder);
+
+}  // namespace weft
