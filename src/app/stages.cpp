@@ -62,7 +62,8 @@ DatasetInfo describe(const Config& config) {
   return info;
 }
 
-void simulate(const StageContext& context) {
+/// Seconds of the main loop alone, without reading, writing and making ready.
+double simulate(const StageContext& context) {
   Communicator& world = context.world;
   const SimulationConfig& config = context.config.simulation;
   const std::filesystem::path folder = context.folder.data_under_way();
@@ -79,11 +80,13 @@ void simulate(const StageContext& context) {
     writer.emplace(folder, info, partition, world.rank());
     writer->write_true_connectivity(LocalRow{0}, simulator.connectivity());
   });
+  const auto start = std::chrono::steady_clock::now();
   simulator.run(
       [&](std::int64_t first_frame, std::span<const float> activity, std::span<const float> derivative) {
         writer->write_frames(first_frame, activity, derivative);
       },
       context.progress);
+  const double seconds = seconds_since(start);
   collectively(world, [&] { writer->close(); });
   on_first_rank(world, [&] {
     const NeuronTypeTruth truth{neuron_types(config.neurons, static_cast<std::int64_t>(config.types.size())),
@@ -91,9 +94,11 @@ void simulate(const StageContext& context) {
     write_dataset_view(folder, info, truth, partition);
     replace_folder(folder, context.folder.data());
   });
+  return seconds;
 }
 
-void train(const StageContext& context) {
+/// As simulate.
+double train(const StageContext& context) {
   const Config& config = context.config;
   const ProcessGrid grid(context.world, config.training.replicas);
   const Dataset dataset = [&] {
@@ -105,7 +110,9 @@ void train(const StageContext& context) {
   const RowPartition partition = data.partition;
   SignalGnn model = SignalGnn::initial(partition, grid.shard(), config.seed, at::kFloat);
   AdamTrainer trainer(grid, std::move(data), std::move(model), config.training, config.seed);
+  const auto start = std::chrono::steady_clock::now();
   trainer.train(context.progress);
+  const double seconds = seconds_since(start);
 
   collectively(context.world, [&] {
     if (grid.replica() != 0) return;
@@ -118,6 +125,7 @@ void train(const StageContext& context) {
     const ModelArrays arrays = trainer.arrays();
     save_checkpoint(grid.rows(), context.folder.checkpoints(), info, partition, arrays.rows, arrays.common);
   });
+  return seconds;
 }
 
 std::string host_name() {
@@ -183,33 +191,38 @@ std::int64_t steps_of(const Config& config, Stage stage) {
   return 0;
 }
 
+/// Seconds of the main loop, 0 for a stage without one.
+double do_stage(const StageContext& context, Stage stage) {
+  switch (stage) {
+    case Stage::simulate:
+      return simulate(context);
+    case Stage::train:
+      return train(context);
+    case Stage::evaluate:
+      evaluate_stage(context);
+      return 0;
+    case Stage::report:
+      report(context);
+      return 0;
+  }
+  throw InternalError("an unknown stage");
+}
+
 }  // namespace
 
 void run_stage(const StageContext& context, Stage stage) {
   const auto start = std::chrono::steady_clock::now();
-  switch (stage) {
-    case Stage::simulate:
-      simulate(context);
-      break;
-    case Stage::train:
-      train(context);
-      break;
-    case Stage::evaluate:
-      evaluate_stage(context);
-      break;
-    case Stage::report:
-      report(context);
-      break;
-  }
+  const double loop_seconds = do_stage(context, stage);
   const double seconds = seconds_since(start);
   const std::vector<double> peaks = gather_numbers(context.world, static_cast<double>(peak_resident_bytes()));
   on_first_rank(context.world, [&] {
-    nlohmann::json timing = {{"seconds", seconds},
-                             {"ranks", context.world.size()},
-                             {"threads_per_rank", context.threads},
-                             {"peak_bytes_max_rank", *std::max_element(peaks.begin(), peaks.end())}};
+    nlohmann::json timing = {
+        {"seconds", seconds},
+        {"ranks", context.world.size()},
+        {"threads_per_rank", context.threads},
+        {"peak_bytes_max_rank", static_cast<std::int64_t>(*std::max_element(peaks.begin(), peaks.end()))}};
     if (const std::int64_t steps = steps_of(context.config, stage); steps > 0) {
-      timing["step_ms"] = 1e3 * seconds / static_cast<double>(steps);
+      timing["step_ms"] = 1e3 * loop_seconds / static_cast<double>(steps);
     }
     save_timing(context.folder, stage, timing);
   });

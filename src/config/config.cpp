@@ -22,7 +22,8 @@ namespace {
 }
 
 std::string text_of_file(const std::filesystem::path& file) {
-  if (std::filesystem::is_directory(file)) refuse_file(file, "a folder");
+  std::error_code unreadable;  // opening the file says why
+  if (std::filesystem::is_directory(file, unreadable)) refuse_file(file, "a folder");
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(stream), {});

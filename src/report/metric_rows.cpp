@@ -31,7 +31,7 @@ std::string definition(const std::string& name) {
       {"data.xnorm", "1.5 standard deviations of x, rounded: functions are compared on ± this"},
       {"gauge.psi_plateau", "median of ψ as learned where it levels off"},
       {"gauge.psi_offset", "constant added to ψ so that φ(0) is as small as can be"},
-      {"gauge.psi_scale", "plateau of ψ with that constant; W is multiplied with it"},
+      {"gauge.psi_scale", "plateau of ψ with that constant; the strict metrics of W use it"},
       {"gauge.plateau_variation", "range of ψ where it should be level, relative to the plateau"},
       {"memory.peak_bytes_max_rank", "largest resident memory of any rank"},
   };
