@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs what Weft needs and does not find: Debian packages (with sudo unless root) and LibTorch.
-# Prints one line per thing it installs and nothing when all is there.
-# Environment: WEFT_LIBTORCH, the folder LibTorch is unpacked into or found in (shared by all clones).
+# Prints one line per thing it installs and nothing when all is there. Where packages cannot be installed (another system,
+# no sudo) it says which it would have taken and goes on: the same libraries may be there under other names.
+# Environment: WEFT_LIBTORCH, the folder that LibTorch is unpacked into or found in; all clones share the default one.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
 
 readonly torch_version=2.11.0
 readonly libtorch=${WEFT_LIBTORCH:-${XDG_CACHE_HOME:-$HOME/.cache}/weft/libtorch-$torch_version}
@@ -12,7 +14,7 @@ readonly packages=(
   libcli11-dev nlohmann-json3-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
   gnuplot-nox fonts-dejavu-core python3-h5py
 )
-# The wheel of torch finds the first three through its own rpath; the last two stand in for a CUDA toolkit.
+# torch finds the next three through its own rpath; the last two stand in for a CUDA toolkit where there is none.
 readonly wheels=(
   "torch==$torch_version" nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile==1.15.1.6
 )
@@ -26,28 +28,45 @@ missing_packages() {
 }
 
 install_packages() {
-  local sudo=()
-  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "install-dependencies: neither root nor sudo; not installed: $*" >&2
+      return
+    fi
+    as_root=(sudo)
+  fi
   echo "install-dependencies: apt-get install $*"
-  "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+has_library() {
+  [[ $(ldconfig -p) == *"$1"* ]]
 }
 
 install_libtorch() {
-  local needed=("${wheels[@]}")
-  ldconfig -p | grep -q 'libcupti\.so\.13' || needed+=("${runtime_wheels[@]}")
+  if [ -e "$libtorch" ] && [ -n "$(ls -A "$libtorch")" ]; then
+    echo "install-dependencies: $libtorch holds something other than LibTorch $torch_version as unpacked from its wheel;" \
+      "set WEFT_LIBTORCH to a new folder" >&2
+    exit 2
+  fi
+  local needed=("${wheels[@]}") partial
+  has_library libcupti.so.13 && has_library libcudart.so.13 || needed+=("${runtime_wheels[@]}")
   echo "install-dependencies: LibTorch $torch_version into $libtorch (a download of 530 MB)"
-  rm -rf "$libtorch.partial"
-  /usr/bin/python3 -m pip install --quiet --no-deps --no-compile --root-user-action=ignore --disable-pip-version-check \
-    --target "$libtorch.partial" "${needed[@]}"
-  rm -rf "$libtorch"
-  mv "$libtorch.partial" "$libtorch"
+  mkdir -p "$(dirname "$libtorch")"
+  partial=$(mktemp -d "$libtorch.XXXXXX")
+  /usr/bin/python3 -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --root-user-action=ignore \
+    --target "$partial" "${needed[@]}"
+  chmod 755 "$partial"
+  [ ! -d "$libtorch" ] || rmdir "$libtorch"
+  mv -T "$partial" "$libtorch"
 }
 
-if ! command -v dpkg-query >/dev/null; then
-  echo "install-dependencies: this script knows Debian and Ubuntu only; see README.md for the list of libraries" >&2
-  exit 2
+if command -v dpkg-query >/dev/null; then
+  mapfile -t absent < <(missing_packages)
+  [ ${#absent[@]} -eq 0 ] || install_packages "${absent[@]}"
+else
+  echo "install-dependencies: not a Debian system; needed are the libraries behind: ${packages[*]}" >&2
 fi
-mapfile -t absent < <(missing_packages)
-[ ${#absent[@]} -eq 0 ] || install_packages "${absent[@]}"
 [ -f "$libtorch/torch/lib/libtorch_cpu.so" ] || install_libtorch

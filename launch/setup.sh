@@ -1,25 +1,41 @@
-# Sourced by run.sh and test.sh: installs, configures and builds what is not there yet. Sets `build`.
-# Usage: source setup.sh TARGET...
+# shellcheck shell=bash
+# Sourced by run.sh and test.sh: installs, configures and builds what is not there yet. Sets `root` and `build`.
+# Usage: source setup.sh TARGET
 
-readonly root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-readonly build=$root/build/release
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build/release
+export WEFT_LIBTORCH=${WEFT_LIBTORCH:-${XDG_CACHE_HOME:-$HOME/.cache}/weft/libtorch-2.11.0}
+WEFT_LIBTORCH=$(realpath -m "$WEFT_LIBTORCH")
+
+# Runs a command and shows what it printed only if it fails.
+quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  [ "$status" -eq 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
+}
+
+configured() {
+  [ -f "$build/build.ninja" ] &&
+    grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$build/CMakeCache.txt" &&
+    grep -qxF "WEFT_LIBTORCH:PATH=$WEFT_LIBTORCH" "$build/CMakeCache.txt"
+}
 
 "$root/deploy/install-dependencies.sh"
 
-if [ ! -f "$build/build.ninja" ]; then
+if ! configured; then
   command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || echo "setup: nvcc is not here: a CPU-only build"
   echo "setup: configuring into build/release"
-  (cd "$root" && cmake --preset release >"$root/configure.log" 2>&1) || { cat "$root/configure.log" >&2; exit 1; }
-  rm "$root/configure.log"
+  rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
+  (cd "$root" && quietly cmake --preset release -DWEFT_LIBTORCH="$WEFT_LIBTORCH")
 fi
 
-# Ninja says "no work to do" where that is so; its output is shown only when it fails.
-if ! ninja -C "$build" -n "$@" | grep -q 'no work to do'; then
-  echo "setup: building $* (a few minutes the first time)"
-  log=$(mktemp)
-  ninja -C "$build" "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-  rm "$log"
-fi
+# With nothing to do, ninja is done in half a second; what it is about to do is said only where it takes longer.
+[ -e "$build/.built-$1" ] || echo "setup: building (a few minutes the first time)"
+quietly ninja -C "$build" "$1"
+touch "$build/.built-$1"
 
 # OpenMPI refuses root and more ranks than cores unless told otherwise; both are normal in containers and on laptops.
 if [ "$(id -u)" -eq 0 ]; then

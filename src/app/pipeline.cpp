@@ -8,6 +8,7 @@
 #include "weft/config/schema.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
+#include "weft/core/version.hpp"
 #include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
 #include "weft/ops/run_lock.hpp"
@@ -16,11 +17,6 @@ namespace weft {
 namespace {
 
 constexpr Stage kStages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
-
-bool matters(const Config& config, const Key& key, Stage stage) {
-  const Stage first = config.data.path.empty() ? Stage::simulate : Stage::train;
-  return std::ranges::any_of(key.matters_to, [&](Stage own) { return first <= own && own <= stage; });
-}
 
 /// What differs, of the keys that a stage's result depends on, between the config saved in the folder and
 /// this one: "simulation.neurons is 100 there, 200 here".
@@ -56,7 +52,11 @@ bool to_redo(const Request& request, Stage stage) { return request.redo && *requ
        fmt::format("run `weft {}` with the same config first, or `weft run`", stage_name(stage))});
 }
 
-void check_redo(const Request& request) {
+void check_redo(const Config& config, const Request& request) {
+  if (request.redo == Stage::simulate && !config.data.path.empty()) {
+    throw UserError({"--redo", "simulate, while data.path names a dataset", "a stage that this config runs",
+                     "use --redo train, or leave data.path out"});
+  }
   if (!request.redo || (request.first <= *request.redo && *request.redo <= request.last)) return;
   throw UserError({"--redo", stage_name(*request.redo),
                    fmt::format("{}, the stage of this command", stage_name(request.first)),
@@ -65,7 +65,7 @@ void check_redo(const Request& request) {
 
 /// Mistakes that can be known before anything is written, a dataset that cannot be used among them.
 void check_request(const Config& config, const Request& request, int ranks) {
-  check_redo(request);
+  check_redo(config, request);
   const bool simulated = config.data.path.empty();
   const std::int64_t neurons =
       simulated ? config.simulation.neurons : Dataset(config.data.path).info().neurons;
@@ -85,6 +85,13 @@ void check_request(const Config& config, const Request& request, int ranks) {
   }
 }
 
+/// A config.yaml that weft did not write is somebody's own, and would be written over.
+void check_ownership(const RunFolder& folder) {
+  if (!std::filesystem::exists(folder.config()) || is_resolved(folder.config())) return;
+  throw UserError({folder.config().string(), "not written by weft", "a new folder, or one of an earlier run",
+                   "use another --output"});
+}
+
 bool is_new(const RunFolder& folder) {
   std::error_code unknown;  // where it cannot be told, making the folder fails and says why
   return std::filesystem::status(folder.path, unknown).type() == std::filesystem::file_type::not_found;
@@ -93,9 +100,11 @@ bool is_new(const RunFolder& folder) {
 /// The plan, and a folder ready for it; config.yaml stays as it is where there is nothing to do, for then
 /// keys of later stages may differ from those that made what is there.
 std::vector<Stage> prepare_folder(const StageContext& context, const Request& request) {
+  check_ownership(context.folder);
   const std::vector<Stage> stages = plan(context.folder, context.config, request);
   make_folders(context.folder.path / "log");
-  if (request.redo) discard_from(context.folder, *request.redo);
+  // Results behind the first stage to run are void, also where their keys would still match.
+  if (!stages.empty()) discard_from(context.folder, stages.front());
   if (!stages.empty()) save_config(context.folder, context.config);
   log_to_file(context.folder.log());
   return stages;
@@ -138,6 +147,9 @@ void run_pipeline(const StageContext& context, const Request& request) {
     for (const Stage stage : prepare_folder(context, request)) planned += static_cast<char>(stage);
   });
   planned = broadcast_text(world, planned);
+  log_info("weft {}, {} x {} threads, {}", version_line(),
+           world.size() == 1 ? "1 rank" : fmt::format("{} ranks", world.size()), context.threads,
+           context.folder.path.string());
 
   for (const Stage stage : kStages) {
     if (stage < request.first || stage > request.last) continue;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <thread>
 
-#include <H5public.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <omp.h>
@@ -18,6 +18,7 @@
 #include "weft/core/error.hpp"
 #include "weft/core/version.hpp"
 #include "weft/io/files.hpp"
+#include "weft/io/hdf5.hpp"
 #include "weft/model/threads.hpp"
 #include "weft/ops/launcher_check.hpp"
 #include "weft/ops/progress_line.hpp"
@@ -31,12 +32,10 @@ void print(const std::string& text) { fmt::print("{}", text); }
 
 std::string version_text() {
   const BuildInfo build = build_info();
-  unsigned major = 0, minor = 0, release = 0;
-  H5get_libversion(&major, &minor, &release);
   const auto or_none = [](std::string_view version) { return version.empty() ? "none" : version; };
-  return fmt::format("weft {} ({})\nLibTorch {}\nMPI {}\nHDF5 {}.{}.{}\nCUDA {}\nNCCL {}\n", build.version,
-                     build.commit, build.torch, mpi_library_version(), major, minor, release,
-                     or_none(build.cuda), or_none(build.nccl));
+  return fmt::format("weft {}\nLibTorch {}\nMPI {}\nHDF5 {}\nCUDA {}\nNCCL {}\n", version_line(), build.torch,
+                     mpi_library_version(), hdf5::library_version(), or_none(build.cuda),
+                     or_none(build.nccl));
 }
 
 /// The headline numbers of metrics.json, those that are there.
@@ -135,6 +134,11 @@ int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
     return code(ExitCode::done);
   } catch (const UserError& error) {
     return fail(session, *world, ExitCode::user_mistake, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(session, *world, ExitCode::user_mistake,
+                "not enough memory on this machine; start ranks on more machines, or take fewer neurons, "
+                "trajectories or "
+                "frames a batch");
   } catch (const std::exception& error) {
     return fail(session, *world, ExitCode::failure, error.what());
   }

@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kResolved = "# Resolved by weft ";
+
 nlohmann::json read_json(const fs::path& path) {
   const nlohmann::json json = nlohmann::json::parse(read_text(path), nullptr, false);
   if (json.is_discarded()) {
@@ -75,8 +77,9 @@ std::string finished_key(const RunFolder& folder, Stage stage) {
                  ? Checkpoint(latest_checkpoint(folder.checkpoints())).info().config_hash
                  : "";
     case Stage::evaluate:
-      return fs::exists(folder.metrics()) ? read_json(folder.metrics()).at("provenance").at("config_hash")
-                                          : "";
+      return fs::exists(folder.metrics())
+                 ? read_json(folder.metrics()).value("/provenance/config_hash"_json_pointer, "")
+                 : "";
     case Stage::report:
       return fs::exists(folder.report()) ? key_of_report(folder.report()) : "";
   }
@@ -96,10 +99,12 @@ void discard_from(const RunFolder& folder, Stage stage) {
   if (stage <= Stage::simulate) remove_tree(folder.data());
 }
 
+bool is_resolved(const fs::path& config) { return read_text(config).starts_with(kResolved); }
+
 void save_config(const RunFolder& folder, const Config& config) {
   const BuildInfo build = build_info();
-  write_text_atomically(folder.config(), fmt::format("# Resolved by weft {} ({})\n{}", build.version,
-                                                     build.commit, to_yaml(config)));
+  write_text_atomically(
+      folder.config(), fmt::format("{}{} ({})\n{}", kResolved, build.version, build.commit, to_yaml(config)));
 }
 
 nlohmann::json load_timings(const RunFolder& folder) {

@@ -4,9 +4,7 @@
 #include <chrono>
 #include <optional>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "weft/comm/process_grid.hpp"
 #include "weft/core/error.hpp"
@@ -16,6 +14,7 @@
 #include "weft/io/files.hpp"
 #include "weft/io/truth.hpp"
 #include "weft/model/signal_gnn.hpp"
+#include "weft/ops/host_name.hpp"
 #include "weft/ops/memory.hpp"
 #include "weft/report/report.hpp"
 #include "weft/sim/neuron_types.hpp"
@@ -36,11 +35,6 @@ void on_first_rank(Communicator& world, const std::function<void()>& work) {
   });
 }
 
-std::string version_text() {
-  const BuildInfo build = build_info();
-  return fmt::format("{} ({})", build.version, build.commit);
-}
-
 std::filesystem::path dataset_of(const StageContext& context) {
   return context.config.data.path.empty() ? context.folder.dataset() : context.config.data.path;
 }
@@ -58,11 +52,17 @@ DatasetInfo describe(const Config& config) {
   info.has_truth = true;
   info.config = to_yaml(config);
   info.config_hash = stage_key(config, Stage::simulate);
-  info.version = version_text();
+  info.version = version_line();
   return info;
 }
 
-/// Seconds of the main loop alone, without reading, writing and making ready.
+/// Removes what a simulation that failed has written, which may be what filled the disk, and lets the failure
+/// pass on. The writers must be gone, for they hold the space. @collective
+void discard_data_under_way(const StageContext& context) {
+  on_first_rank(context.world, [&] { remove_tree(context.folder.data_under_way()); });
+}
+
+/// Seconds of the main loop: for a simulation the steps and the writing of their frames.
 double simulate(const StageContext& context) {
   Communicator& world = context.world;
   const SimulationConfig& config = context.config.simulation;
@@ -76,18 +76,25 @@ double simulate(const StageContext& context) {
     make_folders(folder / "shards");
   });
   std::optional<DatasetShardWriter> writer;
-  collectively(world, [&] {
-    writer.emplace(folder, info, partition, world.rank());
-    writer->write_true_connectivity(LocalRow{0}, simulator.connectivity());
-  });
-  const auto start = std::chrono::steady_clock::now();
-  simulator.run(
-      [&](std::int64_t first_frame, std::span<const float> activity, std::span<const float> derivative) {
-        writer->write_frames(first_frame, activity, derivative);
-      },
-      context.progress);
-  const double seconds = seconds_since(start);
-  collectively(world, [&] { writer->close(); });
+  double seconds = 0;
+  try {
+    collectively(world, [&] {
+      writer.emplace(folder, info, partition, world.rank());
+      writer->write_true_connectivity(LocalRow{0}, simulator.connectivity());
+    });
+    const auto start = std::chrono::steady_clock::now();
+    simulator.run(
+        [&](std::int64_t first_frame, std::span<const float> activity, std::span<const float> derivative) {
+          writer->write_frames(first_frame, activity, derivative);
+        },
+        context.progress);
+    seconds = seconds_since(start);
+    collectively(world, [&] { writer->close(); });
+  } catch (const UserError&) {  // which all ranks share
+    writer.reset();
+    discard_data_under_way(context);
+    throw;
+  }
   on_first_rank(world, [&] {
     const NeuronTypeTruth truth{neuron_types(config.neurons, static_cast<std::int64_t>(config.types.size())),
                                 type_parameters(config.types)};
@@ -114,30 +121,31 @@ double train(const StageContext& context) {
   trainer.train(context.progress);
   const double seconds = seconds_since(start);
 
-  collectively(context.world, [&] {
-    if (grid.replica() != 0) return;
-    CheckpointInfo info;
-    info.step = trainer.steps_done();
-    info.neurons = partition.rows();
-    info.method = "adam";
-    info.config_hash = stage_key(config, Stage::train);
-    info.version = version_text();
-    const ModelArrays arrays = trainer.arrays();
+  CheckpointInfo info;
+  info.step = trainer.steps_done();
+  info.neurons = partition.rows();
+  info.method = "adam";
+  info.config_hash = stage_key(config, Stage::train);
+  info.version = version_line();
+  const ModelArrays arrays = trainer.arrays();
+  // The other replicas hold the same model. Where the saving fails, its ranks end the others.
+  if (grid.replica() == 0) {
     save_checkpoint(grid.rows(), context.folder.checkpoints(), info, partition, arrays.rows, arrays.common);
-  });
+  }
+  context.world.barrier();
   return seconds;
 }
 
-std::string host_name() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+/// The most memory that any rank has held so far. @collective
+double peak_bytes_of_ranks(Communicator& world) {
+  const std::vector<double> peaks = gather_numbers(world, static_cast<double>(peak_resident_bytes()));
+  return *std::max_element(peaks.begin(), peaks.end());
 }
 
 /// metrics.json: what the evaluation found, how long the stages took, and what made it.
 nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metrics,
-                                const std::string& dataset) {
+                                const std::string& dataset, double peak) {
   const nlohmann::json stages = load_timings(context.folder);
-  double peak = static_cast<double>(peak_resident_bytes());
   for (const auto& [stage, timing] : stages.items()) {
     metrics["timing"][stage + "_s"] = timing.at("seconds");
     peak = std::max(peak, timing.at("peak_bytes_max_rank").get<double>());
@@ -171,10 +179,12 @@ void evaluate_stage(const StageContext& context) {
   });
   const Evaluation evaluation =
       evaluate(world, *model, *dataset, truth ? &*truth : nullptr, context.config.seed, context.progress);
+  const double peak = peak_bytes_of_ranks(world);
   on_first_rank(world, [&] {
     make_folders(context.folder.results());
     write_figures(context.folder.figures(), evaluation.figures);
-    const nlohmann::json metrics = complete_metrics(context, evaluation.metrics, dataset->file().string());
+    const nlohmann::json metrics =
+        complete_metrics(context, evaluation.metrics, dataset->file().string(), peak);
     write_text_atomically(context.folder.metrics(), metrics.dump(2) + "\n");
   });
 }
@@ -214,13 +224,12 @@ void run_stage(const StageContext& context, Stage stage) {
   const auto start = std::chrono::steady_clock::now();
   const double loop_seconds = do_stage(context, stage);
   const double seconds = seconds_since(start);
-  const std::vector<double> peaks = gather_numbers(context.world, static_cast<double>(peak_resident_bytes()));
+  const double peak = peak_bytes_of_ranks(context.world);
   on_first_rank(context.world, [&] {
-    nlohmann::json timing = {
-        {"seconds", seconds},
-        {"ranks", context.world.size()},
-        {"threads_per_rank", context.threads},
-        {"peak_bytes_max_rank", static_cast<std::int64_t>(*std::max_element(peaks.begin(), peaks.end()))}};
+    nlohmann::json timing = {{"seconds", seconds},
+                             {"ranks", context.world.size()},
+                             {"threads_per_rank", context.threads},
+                             {"peak_bytes_max_rank", static_cast<std::int64_t>(peak)}};
     if (const std::int64_t steps = steps_of(context.config, stage); steps > 0) {
       timing["step_ms"] = 1e3 * loop_seconds / static_cast<double>(steps);
     }

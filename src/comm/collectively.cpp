@@ -39,7 +39,7 @@ Report attempt(const std::function<void()>& work) {
     case Outcome::user_error:
       throw UserError(message);
     case Outcome::internal_error:
-      throw InternalError(message);
+      throw InternalError::passed_on(message);
     default:
       throw std::runtime_error(message);
   }

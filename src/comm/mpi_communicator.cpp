@@ -35,7 +35,8 @@ MPI_Datatype mpi_type(ScalarType type) {
 int mpi_count(std::size_t count) {
   if (count <= INT_MAX) return static_cast<int>(count);
   throw UserError({"MPI", fmt::format("{} elements in one collective call", count),
-                   fmt::format("at most {}", INT_MAX), "split the rows over more ranks"});
+                   fmt::format("at most {}", INT_MAX),
+                   "lower training.batch_size or simulation.trajectories"});
 }
 
 /// Where each rank's block lies in a buffer of all blocks, as MPI wants it.

@@ -39,12 +39,12 @@ void check_together(const Config& config, const std::string& origin) {
                      fmt::format("{} neurons of {} types", config.simulation.neurons, types),
                      fmt::format("at least {}, one of each type", types), "add neurons or remove types"});
   }
-  if (config.training.batch_size < config.training.replicas) {
+  if (config.training.batch_size % config.training.replicas != 0) {
     throw UserError(
         {origin + ": training.batch_size",
          fmt::format("{} frames for {} replicas", config.training.batch_size, config.training.replicas),
-         fmt::format("at least {}, one of each replica", config.training.replicas),
-         "raise training.batch_size or lower training.replicas"});
+         fmt::format("a multiple of training.replicas, {}", config.training.replicas),
+         "change training.batch_size or training.replicas"});
   }
 }
 

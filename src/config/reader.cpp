@@ -21,7 +21,7 @@
 namespace weft {
 namespace {
 
-const std::string list_of_types = "simulation.types";
+const std::string kListOfTypes = "simulation.types";
 
 /// A word as it is, or between quotes where it would not read as a key.
 std::string word_text(const std::string& word) {
@@ -177,7 +177,7 @@ class Reader {
       throw UserError({place(path, line), found, "a list of one item or more, each `- {key: value, ...}`",
                        "leave the key out for its default"});
     }
-    require(path.pattern == list_of_types, "the schema has a list that the reader cannot size");
+    require(path.pattern == kListOfTypes, "the schema has a list that the reader cannot size");
     config_.simulation.types.assign(node.size(), NeuronTypeConfig{});
     for (std::size_t i = 0; i < node.size(); ++i) read(path.element(i), node[i], node[i].Mark().line + 1);
   }
@@ -201,7 +201,7 @@ class Reader {
   Config& config_;
 };
 
-constexpr auto override_origin = "--set";
+constexpr auto kOverrideOrigin = "--set";
 
 std::vector<std::string> split_at_dots(const std::string& text) {
   std::vector<std::string> words{""};
@@ -243,10 +243,10 @@ void read_document(const std::string& yaml, const std::string& origin, Config& c
 }
 
 void read_override(const std::string& text, Config& config) {
-  Reader reader(override_origin, false, config);
+  Reader reader(kOverrideOrigin, false, config);
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    throw UserError({override_origin, excerpt(text), "key.path=value", "such as --set training.steps=1000"});
+    throw UserError({kOverrideOrigin, excerpt(text), "key.path=value", "such as --set training.steps=1000"});
   }
   const Path path = override_path(reader, text.substr(0, equals), config.simulation.types.size());
   reader.read(path, reader.parse(path, text.substr(equals + 1)), 0);

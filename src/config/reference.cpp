@@ -7,7 +7,7 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view introduction = R"(# Configuration
+constexpr std::string_view kIntroduction = R"(# Configuration
 
 <!-- Written from the schema by `weft config --reference > docs/configuration.md`; a test holds the two together. -->
 
@@ -28,7 +28,7 @@ A run is described by one YAML file. Its values come from three places, each of 
 
 )";
 
-constexpr std::string_view example = R"(name: two_types
+constexpr std::string_view kExample = R"(name: two_types
 seed: 7
 device: cpu
 
@@ -55,16 +55,19 @@ training:
     l1: 1e-5
 )";
 
-constexpr std::string_view decides_text = R"(
+constexpr std::string_view kDecidesText = R"(
 ## Keys
 
 *Decides* names the first stage whose files depend on the value. Each stage keeps a hash of the keys that decide its
-files, those of the stages before it included, and `weft run` repeats a stage when its hash has changed. When
+files, those of the stages before it included. `weft run` skips a stage whose files are complete for its hash, and
+refuses where the hash has changed: `--redo STAGE` then makes them anew, another `--output` keeps both. When
 `data.path` is set, nothing is simulated and the keys of `simulation` decide nothing from the training on. A key that
 decides nothing may be changed at any time; results then agree to rounding.
+
+What the keys of `training` do is told in [training.md](training.md).
 )";
 
-constexpr std::string_view exponent_rule = R"(
+constexpr std::string_view kExponentRule = R"(
 With `exponent: auto`, a standard draw is multiplied by a scale that depends on N:
 
 | N | Cauchy |
@@ -135,10 +138,10 @@ std::string default_types() {
 }  // namespace
 
 std::string configuration_reference() {
-  std::string text = fmt::format("{}```yaml\n{}```\n{}", introduction, example, decides_text);
+  std::string text = fmt::format("{}```yaml\n{}```\n{}", kIntroduction, kExample, kDecidesText);
   for (const Section& section : config_sections()) {
     text += section_text(section);
-    if (section.path == "simulation.connectivity") text += exponent_rule;
+    if (section.path == "simulation.connectivity") text += kExponentRule;
     if (section.path == "simulation.types[]") text += default_types();
   }
   return text;

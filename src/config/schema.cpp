@@ -7,14 +7,14 @@
 namespace weft {
 namespace {
 
-constexpr Range any{};
-constexpr Range positive{.low = 0, .low_excluded = true};
-constexpr Range not_negative{.low = 0};
+constexpr Range kAny{};
+constexpr Range kPositive{.low = 0, .low_excluded = true};
+constexpr Range kNotNegative{.low = 0};
 
-const std::vector<Stage> every_stage{Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
-const std::vector<Stage> no_stage{};
-const std::vector<Stage> simulate{Stage::simulate};
-const std::vector<Stage> train{Stage::train};
+const std::vector<Stage> kEveryStage{Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
+const std::vector<Stage> kNoStage{};
+const std::vector<Stage> kSimulate{Stage::simulate};
+const std::vector<Stage> kTrain{Stage::train};
 
 /// A key's place in a Config, from an expression in `c` and, in a list, `item`.
 #define WEFT_FIELD(expression) \
@@ -22,108 +22,111 @@ const std::vector<Stage> train{Stage::train};
 
 const std::vector<Key>& keys() {
   static const std::vector<Key> table{
-      {"name", WEFT_FIELD(c.name), any, no_stage,
+      {"name", WEFT_FIELD(c.name), kAny, kNoStage,
        "Names the run and its folder, `runs/<name>`; by default the config file's name without its ending."},
       {"seed",
        WEFT_FIELD(c.seed),
        {.low = 0, .high = 0x1p64},
-       every_stage,
+       kEveryStage,
        "Decides every random number of the run."},
-      {"device", WEFT_FIELD(c.device), any, no_stage,
-       "Where the work is done; `auto` takes a GPU if there is one."},
+      {"device", WEFT_FIELD(c.device), kAny, kNoStage,
+       "Where the work is done: `auto` and `cpu` are the CPU; `cuda` is refused, this version has no GPU "
+       "backend yet."},
       {"threads",
        WEFT_FIELD(c.threads),
        {.low = 0, .high = 4096},
-       no_stage,
-       "Threads of each rank; 0 shares the cores of the machine out over its ranks."},
+       kNoStage,
+       "Threads of each rank; 0: OMP_NUM_THREADS if it is set, else the cores of the machine shared out over "
+       "its ranks."},
 
       {"simulation.neurons",
        WEFT_FIELD(c.simulation.neurons),
        {.low = 2, .high = 1e7},
-       simulate,
+       kSimulate,
        "N, the size of the assembly; at least as many as there are types."},
       {"simulation.frames",
        WEFT_FIELD(c.simulation.frames),
        {.low = 2, .high = 1e12},
-       simulate,
+       kSimulate,
        "Recorded frames of each trajectory."},
       {"simulation.burn_in",
        WEFT_FIELD(c.simulation.burn_in),
        {.low = 0, .high = 1e12},
-       simulate,
+       kSimulate,
        "Steps before the first recorded frame, so that the start is forgotten."},
-      {"simulation.dt", WEFT_FIELD(c.simulation.dt), positive, simulate, "Time step [time units]."},
-      {"simulation.noise", WEFT_FIELD(c.simulation.noise), not_negative, simulate,
+      {"simulation.dt", WEFT_FIELD(c.simulation.dt), kPositive, kSimulate, "Time step [time units]."},
+      {"simulation.noise", WEFT_FIELD(c.simulation.noise), kNotNegative, kSimulate,
        "Standard deviation of the normal number added to each x at each step; not scaled by sqrt(dt)."},
       {"simulation.trajectories",
        WEFT_FIELD(c.simulation.trajectories),
        {.low = 1, .high = 1e6},
-       simulate,
+       kSimulate,
        "Independent runs of the same assembly, simulated side by side."},
 
-      {"simulation.connectivity.distribution", WEFT_FIELD(c.simulation.connectivity.distribution), any,
-       simulate,
+      {"simulation.connectivity.distribution", WEFT_FIELD(c.simulation.connectivity.distribution), kAny,
+       kSimulate,
        "Law of the weights before they are divided by N^exponent: standard Cauchy or standard normal."},
-      {"simulation.connectivity.cutoff", WEFT_FIELD(c.simulation.connectivity.cutoff), positive, simulate,
+      {"simulation.connectivity.cutoff", WEFT_FIELD(c.simulation.connectivity.cutoff), kPositive, kSimulate,
        "Cauchy draws larger than this in size become 0."},
-      {"simulation.connectivity.exponent", WEFT_FIELD(c.simulation.connectivity.exponent), not_negative,
-       simulate, "Weights are divided by N to this power; `auto` is the rule below."},
+      {"simulation.connectivity.exponent", WEFT_FIELD(c.simulation.connectivity.exponent), kNotNegative,
+       kSimulate, "Weights are divided by N to this power; `auto` is the rule below."},
       {"simulation.connectivity.sparsity",
        WEFT_FIELD(c.simulation.connectivity.sparsity),
        {.low = 0, .high = 1, .high_excluded = true},
-       simulate,
+       kSimulate,
        "Fraction of the connections that are absent, drawn at random."},
 
-      {"simulation.types[].gain", WEFT_FIELD(c.simulation.types.at(item).gain), any, simulate,
+      {"simulation.types[].gain", WEFT_FIELD(c.simulation.types.at(item).gain), kAny, kSimulate,
        "g, the strength of the input from the other neurons."},
-      {"simulation.types[].self_coupling", WEFT_FIELD(c.simulation.types.at(item).self_coupling), any,
-       simulate, "s, the strength with which a neuron excites itself."},
-      {"simulation.types[].tau", WEFT_FIELD(c.simulation.types.at(item).tau), positive, simulate,
+      {"simulation.types[].self_coupling", WEFT_FIELD(c.simulation.types.at(item).self_coupling), kAny,
+       kSimulate, "s, the strength with which a neuron excites itself."},
+      {"simulation.types[].tau", WEFT_FIELD(c.simulation.types.at(item).tau), kPositive, kSimulate,
        "Time constant of the decay [time units]."},
 
-      {"data.path", WEFT_FIELD(c.data.path), any, train,
+      {"data.path", WEFT_FIELD(c.data.path), kAny, kTrain,
        "A dataset to train on in place of the simulated one; relative paths start at the working directory; "
        "empty: simulate."},
 
-      {"training.method", WEFT_FIELD(c.training.method), any, train, "How the model is fitted."},
-      {"training.steps", WEFT_FIELD(c.training.steps), {.low = 1, .high = 1e12}, train, "Gradient steps."},
+      {"training.method", WEFT_FIELD(c.training.method), kAny, kTrain, "How the model is fitted."},
+      {"training.steps", WEFT_FIELD(c.training.steps), {.low = 1, .high = 1e12}, kTrain, "Gradient steps."},
       {"training.batch_size",
        WEFT_FIELD(c.training.batch_size),
        {.low = 1, .high = 1e6},
-       train,
+       kTrain,
        "Frames of one step, over all replicas."},
       {"training.epoch_steps",
        WEFT_FIELD(c.training.epoch_steps),
        {.low = 0, .high = 1e12},
-       train,
+       kTrain,
        "Adam's state is cleared each so many steps; 0: never."},
       {"training.replicas",
        WEFT_FIELD(c.training.replicas),
        {.low = 1, .high = 1e6},
-       no_stage,
-       "Groups of ranks that hold the same rows of W and share out each batch; at most batch_size."},
+       kNoStage,
+       "Groups of ranks that hold the same rows of W and share out each batch; batch_size is a multiple of "
+       "it."},
       {"training.final_rate",
        WEFT_FIELD(c.training.final_rate),
        {.low = 0, .high = 1},
-       train,
+       kTrain,
        "Learning rates fall to this fraction of themselves by the last step, along a cosine; 1: constant."},
 
-      {"training.learning_rate.connectivity", WEFT_FIELD(c.training.learning_rate.connectivity), not_negative,
-       train, "Of W."},
-      {"training.learning_rate.embedding", WEFT_FIELD(c.training.learning_rate.embedding), not_negative,
-       train, "Of the latent vectors a."},
-      {"training.learning_rate.phi", WEFT_FIELD(c.training.learning_rate.phi), not_negative, train,
+      {"training.learning_rate.connectivity", WEFT_FIELD(c.training.learning_rate.connectivity), kNotNegative,
+       kTrain, "Of W."},
+      {"training.learning_rate.embedding", WEFT_FIELD(c.training.learning_rate.embedding), kNotNegative,
+       kTrain, "Of the latent vectors a."},
+      {"training.learning_rate.phi", WEFT_FIELD(c.training.learning_rate.phi), kNotNegative, kTrain,
        "Of the update function phi."},
-      {"training.learning_rate.psi", WEFT_FIELD(c.training.learning_rate.psi), not_negative, train,
+      {"training.learning_rate.psi", WEFT_FIELD(c.training.learning_rate.psi), kNotNegative, kTrain,
        "Of the transfer function psi."},
 
-      {"training.loss.phi_zero", WEFT_FIELD(c.training.loss.phi_zero), not_negative, train,
+      {"training.loss.phi_zero", WEFT_FIELD(c.training.loss.phi_zero), kNotNegative, kTrain,
        "Weight of the norm of phi(a, 0) over the neurons, which keeps constants out of phi."},
-      {"training.loss.psi_monotone", WEFT_FIELD(c.training.loss.psi_monotone), not_negative, train,
+      {"training.loss.psi_monotone", WEFT_FIELD(c.training.loss.psi_monotone), kNotNegative, kTrain,
        "Weight of the norm of the falls of psi over the frame's activities, which makes psi increase."},
-      {"training.loss.l1", WEFT_FIELD(c.training.loss.l1), not_negative, train,
+      {"training.loss.l1", WEFT_FIELD(c.training.loss.l1), kNotNegative, kTrain,
        "Weight of the sum of abs(W_ij)."},
-      {"training.loss.l2", WEFT_FIELD(c.training.loss.l2), not_negative, train,
+      {"training.loss.l2", WEFT_FIELD(c.training.loss.l2), kNotNegative, kTrain,
        "Weight of the sum of W_ij^2."},
   };
   return table;

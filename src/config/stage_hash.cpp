@@ -13,13 +13,12 @@ bool reads_recording(const Config& config, Stage stage) {
   return stage != Stage::simulate && !config.data.path.empty();
 }
 
-/// Whether the key's value shows in what `stage` writes, directly or through the files of a stage before it.
+}  // namespace
+
 bool matters(const Config& config, const Key& key, Stage stage) {
   const Stage first = reads_recording(config, stage) ? Stage::train : Stage::simulate;
   return std::ranges::any_of(key.matters_to, [&](Stage own) { return first <= own && own <= stage; });
 }
-
-}  // namespace
 
 std::string stage_hash(const Config& config, Stage stage) {
   std::string text = fmt::format("stage {}\n", static_cast<int>(stage));

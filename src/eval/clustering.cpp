@@ -12,11 +12,11 @@
 namespace weft {
 namespace {
 
-constexpr int k_means_starts = 8;
-constexpr int lloyd_rounds = 300;
-constexpr std::int64_t most_types = 10;
-constexpr std::int64_t silhouette_points = 1500;
-constexpr double reference_cut = 0.1;
+constexpr int kKMeansStarts = 8;
+constexpr int kLloydRounds = 300;
+constexpr std::int64_t kMostTypes = 10;
+constexpr std::int64_t kSilhouettePoints = 1500;
+constexpr double kReferenceCut = 0.1;
 
 double squared_distance(const Latent& a, const Latent& b) {
   const double first = a[0] - b[0], second = a[1] - b[1];
@@ -102,7 +102,7 @@ struct LloydResult {
 LloydResult run_lloyd(std::span<const Latent> points, std::vector<Latent> centres) {
   LloydResult result;
   result.labels.assign(points.size(), -1);
-  for (int round = 0; round < lloyd_rounds && assign(points, centres, result.labels, result.cost); ++round) {
+  for (int round = 0; round < kLloydRounds && assign(points, centres, result.labels, result.cost); ++round) {
     move_centres(points, result.labels, centres);
   }
   return result;
@@ -132,8 +132,8 @@ Clustering k_means(std::span<const Latent> points, std::int64_t clusters, std::u
   require(!points.empty() && clusters >= 1, "k-means has points and clusters");
   const Philox random(seed, RandomStream::clustering);
   LloydResult best{.labels = {}, .cost = std::numeric_limits<double>::infinity()};
-  for (int start = 0; start < k_means_starts; ++start) {
-    const auto step = static_cast<std::uint64_t>(clusters * k_means_starts + start);
+  for (int start = 0; start < kKMeansStarts; ++start) {
+    const auto step = static_cast<std::uint64_t>(clusters * kKMeansStarts + start);
     LloydResult result = run_lloyd(points, draw_centres(points, clusters, random, step));
     if (result.cost < best.cost) best = std::move(result);
   }
@@ -166,12 +166,12 @@ std::optional<double> silhouette(std::span<const Latent> points, const Clusterin
 
 NeuronTypes find_neuron_types(std::span<const Latent> latents, std::uint64_t seed) {
   std::vector<Latent> sample;
-  for (const std::int64_t i : evenly_spaced(std::ssize(latents), silhouette_points))
+  for (const std::int64_t i : evenly_spaced(std::ssize(latents), kSilhouettePoints))
     sample.push_back(latents[i]);
 
   NeuronTypes best{.clusters = {std::vector<std::int64_t>(latents.size()), 1}, .silhouette = {}};
   Clustering chosen;
-  for (std::int64_t clusters = 2; clusters <= std::min(most_types, std::ssize(sample) - 1); ++clusters) {
+  for (std::int64_t clusters = 2; clusters <= std::min(kMostTypes, std::ssize(sample) - 1); ++clusters) {
     Clustering candidate = k_means(sample, clusters, seed);
     if (candidate.count < clusters) continue;
     const auto width = silhouette(sample, candidate);
@@ -216,7 +216,7 @@ Clustering reference_clusters(std::span<const Latent> latents) {
   std::vector<Latent> scaled;
   for (const Latent& latent : latents)
     scaled.push_back({(latent[0] - low) / range, (latent[1] - low) / range});
-  return single_linkage(scaled, reference_cut);
+  return single_linkage(scaled, kReferenceCut);
 }
 
 std::vector<std::int64_t> best_matching(std::span<const std::int64_t> table, std::int64_t clusters,

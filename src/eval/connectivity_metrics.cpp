@@ -11,7 +11,7 @@
 namespace weft {
 namespace {
 
-constexpr std::int64_t rows_per_block = 256;
+constexpr std::int64_t kRowsPerBlock = 256;
 
 /// The sums of which all four numbers are made: x true, y learned in the published scale, z in that of the
 /// gauge.
@@ -56,9 +56,9 @@ void for_each_weight_row(const RecoveredModel& model, const Truth& truth,
   const RowBlock<const float> learned = model.connectivity();
   const NeuronTypeTruth& types = truth.types();
   const std::int64_t begin = model.partition().begin(model.shard());
-  std::vector<float> block(std::min(rows_per_block, learned.rows) * learned.columns);
-  for (std::int64_t first = 0; first < learned.rows; first += rows_per_block) {
-    const std::int64_t rows = std::min(rows_per_block, learned.rows - first);
+  std::vector<float> block(std::min(kRowsPerBlock, learned.rows) * learned.columns);
+  for (std::int64_t first = 0; first < learned.rows; first += kRowsPerBlock) {
+    const std::int64_t rows = std::min(kRowsPerBlock, learned.rows - first);
     truth.read_connectivity(GlobalRow{begin + first}, std::span(block).first(rows * learned.columns));
     for (std::int64_t row = 0; row < rows; ++row) {
       const double gain = types.parameters[3 * types.neuron_type[begin + first + row]];

@@ -20,10 +20,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t psi_points = 1001;
-constexpr std::int64_t phi_points = 301;
-constexpr std::int64_t component_points = 61;
-constexpr std::int64_t scatter_bins = 300;
+constexpr std::int64_t kPsiPoints = 1001;
+constexpr std::int64_t kPhiPoints = 301;
+constexpr std::int64_t kComponentPoints = 61;
+constexpr std::int64_t kScatterBins = 300;
 
 class Steps {
  public:
@@ -116,7 +116,7 @@ json cluster_on_first_rank(Communicator& rows, std::span<const Latent> component
 PsiFigure psi_figure(const RecoveredModel& model, const Gauge& gauge, const ActivityStatistics& activity,
                      bool truth_known) {
   PsiFigure figure;
-  figure.x = linear_grid(activity.minimum, activity.maximum, psi_points);
+  figure.x = linear_grid(activity.minimum, activity.maximum, kPsiPoints);
   figure.learned = gauged_psi(model, gauge, figure.x);
   if (!truth_known) return figure;
   for (const double x : figure.x) figure.truth.push_back(true_psi(x));
@@ -154,13 +154,13 @@ Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Datas
   figures.connectivity = connectivity_figure(rows, model, gauge, truth);
   if (truth != nullptr) {
     metrics["connectivity"] = connectivity_json(compare_connectivity(rows, model, gauge, *truth));
-    figures.scatter = scatter_weights(rows, model, gauge, *truth, scatter_bins);
+    figures.scatter = scatter_weights(rows, model, gauge, *truth, kScatterBins);
   }
 
   steps.begin("functions");
   figures.psi = psi_figure(model, gauge, activity, truth != nullptr);
   figures.phi =
-      phi_figure(rows, model, gauge, types, linear_grid(-activity.xnorm, activity.xnorm, phi_points));
+      phi_figure(rows, model, gauge, types, linear_grid(-activity.xnorm, activity.xnorm, kPhiPoints));
   if (truth != nullptr) metrics["phi"] = phi_json(compare_phi(rows, model, gauge, *types, figures.phi.x));
   if (truth != nullptr && gauge.scale_known) {
     const PsiErrors errors = compare_psi(figures.psi.x, figures.psi.learned);
@@ -171,7 +171,7 @@ Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Datas
   figures.latents.latents = gather_latents(rows, model);
   if (types != nullptr) figures.latents.type = types->neuron_type;
   const auto components =
-      function_components(rows, model, gauge, linear_grid(-activity.xnorm, activity.xnorm, component_points));
+      function_components(rows, model, gauge, linear_grid(-activity.xnorm, activity.xnorm, kComponentPoints));
   metrics["clusters"] = cluster_on_first_rank(rows, components, figures.latents, types, seed);
   steps.end();
   return result;

@@ -10,10 +10,10 @@
 namespace weft {
 namespace {
 
-constexpr std::int64_t most_time_series = 12;
-constexpr std::int64_t most_frames = 1000;
-constexpr std::int64_t most_connectivity_neurons = 400;
-constexpr std::int64_t most_phi_neurons = 1000;
+constexpr std::int64_t kMostTimeSeries = 12;
+constexpr std::int64_t kMostFrames = 1000;
+constexpr std::int64_t kMostConnectivityNeurons = 400;
+constexpr std::int64_t kMostPhiNeurons = 1000;
 
 double gain_of(const Truth* truth, std::int64_t neuron) {
   if (truth == nullptr) return 1;
@@ -55,9 +55,9 @@ TimeSeriesFigure time_series_figure(const Dataset& dataset) {
   const DatasetInfo& info = dataset.info();
   const auto& starts = info.trajectory_starts;
   const std::int64_t trajectory = starts.size() > 1 ? starts[1] : info.frames;
-  const std::int64_t frames = std::min(most_frames, trajectory);
+  const std::int64_t frames = std::min(kMostFrames, trajectory);
   TimeSeriesFigure figure;
-  figure.neuron = evenly_spaced(info.neurons, most_time_series);
+  figure.neuron = evenly_spaced(info.neurons, kMostTimeSeries);
   for (std::int64_t frame = 0; frame < frames; ++frame)
     figure.time.push_back(static_cast<double>(frame) * info.dt);
   const std::int64_t columns = std::ssize(figure.neuron);
@@ -74,9 +74,9 @@ TimeSeriesFigure time_series_figure(const Dataset& dataset) {
 ConnectivityFigure connectivity_figure(Communicator& rows, const RecoveredModel& model, const Gauge& gauge,
                                        const Truth* truth) {
   const std::int64_t neurons = model.partition().rows();
-  const auto first = evenly_spaced(std::min(neurons, inset_neurons), inset_neurons);
+  const auto first = evenly_spaced(std::min(neurons, kInsetNeurons), kInsetNeurons);
   ConnectivityFigure figure;
-  figure.index = evenly_spaced(neurons, most_connectivity_neurons);
+  figure.index = evenly_spaced(neurons, kMostConnectivityNeurons);
   figure.learned = learned_block(rows, model, gauge, truth, figure.index);
   figure.inset_learned = learned_block(rows, model, gauge, truth, first);
   collectively(rows, [&] {
@@ -92,7 +92,7 @@ PhiFigure phi_figure(Communicator& rows, const RecoveredModel& model, const Gaug
   const RowPartition& partition = model.partition();
   PhiFigure figure;
   figure.x = std::move(x);
-  figure.neuron = evenly_spaced(partition.rows(), most_phi_neurons);
+  figure.neuron = evenly_spaced(partition.rows(), kMostPhiNeurons);
   std::vector<double> own;
   for (const LocalRow row : owned(partition, model.shard(), figure.neuron)) {
     const auto curve = gauged_phi(model, gauge, row, 1, figure.x);

@@ -11,7 +11,7 @@
 namespace weft {
 namespace {
 
-constexpr std::int64_t neurons_per_block = 256;
+constexpr std::int64_t kNeuronsPerBlock = 256;
 
 }  // namespace
 
@@ -67,8 +67,8 @@ PhiErrors compare_phi(Communicator& rows, const RecoveredModel& model, const Gau
   const std::int64_t begin = model.partition().begin(model.shard());
   const std::int64_t own = model.partition().size(model.shard());
   std::array<double, 2> squares{};
-  for (std::int64_t first = 0; first < own; first += neurons_per_block) {
-    const std::int64_t count = std::min(neurons_per_block, own - first);
+  for (std::int64_t first = 0; first < own; first += kNeuronsPerBlock) {
+    const std::int64_t count = std::min(kNeuronsPerBlock, own - first);
     const auto learned = gauged_phi(model, gauge, LocalRow{first}, count, x);
     for (std::int64_t row = 0; row < count; ++row) {
       const std::int64_t type = truth.neuron_type[begin + first + row];

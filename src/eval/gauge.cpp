@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "weft/core/activity_scale.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/eval/function_metrics.hpp"
@@ -17,13 +18,13 @@
 namespace weft {
 namespace {
 
-constexpr std::int64_t values_per_read = 1 << 22;
-constexpr std::int64_t plateau_points = 1000;
+constexpr std::int64_t kValuesPerRead = 1 << 22;
+constexpr std::int64_t kPlateauPoints = 1000;
 /// A plateau below this fraction of psi's span is rounding.
-constexpr double smallest_plateau = 1e-6;
+constexpr double kSmallestPlateau = 1e-6;
 /// A psi that changes by more than this fraction over the outer fifth of the window has no plateau to speak
 /// of.
-constexpr double level_enough = 0.1;
+constexpr double kLevelEnough = 0.1;
 
 struct ActivitySums {
   double sum = 0, squares = 0;
@@ -34,7 +35,7 @@ struct ActivitySums {
 ActivitySums sum_own_activity(const Dataset& dataset, std::int64_t first_neuron, std::int64_t neurons) {
   ActivitySums sums;
   const std::int64_t frames = dataset.info().frames;
-  const std::int64_t block = std::max<std::int64_t>(1, values_per_read / neurons);
+  const std::int64_t block = std::max<std::int64_t>(1, kValuesPerRead / neurons);
   for (std::int64_t frame = 0; frame < frames; frame += block) {
     const auto activity =
         dataset.read_activity(frame, std::min(block, frames - frame), first_neuron, neurons);
@@ -52,11 +53,6 @@ ActivitySums sum_own_activity(const Dataset& dataset, std::int64_t first_neuron,
   return sums;
 }
 
-double window_half_width(double standard_deviation) {
-  const double rounded = std::nearbyint(1.5 * standard_deviation);
-  return rounded > 0 ? rounded : 1.5 * standard_deviation;
-}
-
 UserError not_finite(const char* what) {
   return UserError(Complaint{.place = "the trained model",
                              .found = fmt::format("{} holds values that are not finite", what),
@@ -70,13 +66,13 @@ struct PlateauSample {
 };
 
 PlateauSample sample_plateau(const RecoveredModel& model, double xnorm) {
-  std::vector<double> plateau = model.psi(linear_grid(0.8 * xnorm, xnorm, plateau_points));
-  const std::vector<double> window = model.psi(linear_grid(-xnorm, xnorm, plateau_points));
+  std::vector<double> plateau = model.psi(linear_grid(0.8 * xnorm, xnorm, kPlateauPoints));
+  const std::vector<double> window = model.psi(linear_grid(-xnorm, xnorm, kPlateauPoints));
   const auto finite = [](double value) { return std::isfinite(value); };
   if (!std::ranges::all_of(plateau, finite) || !std::ranges::all_of(window, finite)) throw not_finite("psi");
   std::ranges::sort(plateau);
   const auto [low, high] = std::ranges::minmax(window);
-  return {plateau[(plateau_points - 1) / 2], plateau.back() - plateau.front(), high - low};
+  return {plateau[(kPlateauPoints - 1) / 2], plateau.back() - plateau.front(), high - low};
 }
 
 /// Without the diagonal: a neuron's own weight is part of its phi.
@@ -111,7 +107,7 @@ void warn_of_plateau(const Gauge& gauge, double xnorm) {
   if (!gauge.scale_known) {
     log_warning("psi has no plateau on [{}, {}]: neither its scale nor that of W can be told", 0.8 * xnorm,
                 xnorm);
-  } else if (gauge.plateau_variation > level_enough) {
+  } else if (gauge.plateau_variation > kLevelEnough) {
     log_warning(
         "psi still changes by {:.0f} % of its plateau on [{}, {}]: its scale, and so that of W, is uncertain",
         100 * gauge.plateau_variation, 0.8 * xnorm, xnorm);
@@ -142,7 +138,7 @@ ActivityStatistics measure_activity(Communicator& rows, const Dataset& dataset,
                               .remedy = "check how the file was made"});
   }
   return {info.frames,  info.neurons, standard_deviation,
-          -extremes[0], extremes[1],  window_half_width(standard_deviation)};
+          -extremes[0], extremes[1],  activity_scale_of(standard_deviation)};
 }
 
 Gauge fix_gauge(Communicator& rows, const RecoveredModel& model, double xnorm) {
@@ -152,7 +148,7 @@ Gauge fix_gauge(Communicator& rows, const RecoveredModel& model, double xnorm) {
   const PlateauSample sample = sample_plateau(model, xnorm);
   gauge.plateau = sample.median;
   const double smallest = std::min(std::abs(gauge.plateau), std::abs(gauge.psi_scale()));
-  gauge.scale_known = sample.span > 0 && smallest > smallest_plateau * sample.span;
+  gauge.scale_known = sample.span > 0 && smallest > kSmallestPlateau * sample.span;
   gauge.plateau_variation = gauge.scale_known ? sample.variation / std::abs(gauge.psi_scale()) : 0;
   if (rows.rank() == 0) warn_of_plateau(gauge, xnorm);
   return gauge;

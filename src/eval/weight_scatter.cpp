@@ -13,7 +13,7 @@
 namespace weft {
 namespace {
 
-constexpr double shown_fraction = 0.9999;
+constexpr double kShownFraction = 0.9999;
 
 /// Magnitudes counted by the leading bits of their float: every power of two has 16 bins.
 class MagnitudeHistogram {
@@ -66,7 +66,7 @@ double shown_limit(Communicator& rows, const RecoveredModel& model, const Gauge&
   });
   sum_over_ranks(rows, learned.counts());
   rows.all_reduce(std::span<double>(&largest_true, 1), Reduction::max).wait();
-  const double limit = std::max(largest_true, learned.quantile(shown_fraction));
+  const double limit = std::max(largest_true, learned.quantile(kShownFraction));
   return limit > 0 ? limit : 1;
 }
 

@@ -37,7 +37,7 @@ void write_time_series(const hdf5::File& file, const TimeSeriesFigure& figure) {
 
 void write_connectivity(const hdf5::File& file, const ConnectivityFigure& figure, std::int64_t neurons) {
   const auto shown = std::ssize(figure.index);
-  const auto inset = std::min(neurons, inset_neurons);
+  const auto inset = std::min(neurons, kInsetNeurons);
   write(file, "connectivity/index", {shown}, figure.index);
   write(file, "connectivity/learned", {shown, shown}, figure.learned);
   write(file, "connectivity/inset_learned", {inset, inset}, figure.inset_learned);

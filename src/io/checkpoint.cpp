@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -38,19 +39,6 @@ std::int64_t row_size(const hdf5::Shape& shape) {
   return std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-template <typename T>
-void append_rows(const hdf5::Dataset& dataset, std::int64_t first, std::int64_t rows,
-                 std::vector<T>& values) {
-  hdf5::Shape count = dataset.shape();
-  hdf5::Shape start(count.size(), 0);
-  start[0] = first;
-  count[0] = rows;
-  const std::size_t size = static_cast<std::size_t>(rows * row_size(count));
-  const std::size_t before = values.size();
-  values.resize(before + size);
-  dataset.read(start, count, std::span(values).subspan(before));
-}
-
 }  // namespace
 
 struct Checkpoint::Impl {
@@ -65,18 +53,21 @@ struct Checkpoint::Impl {
   }
   hdf5::File open(const ManifestFile& file) const { return hdf5::File::open(folder / file.name); }
 
-  template <typename T>
-  std::vector<T> read_rows(const std::string& name, std::int64_t first, std::int64_t rows) const {
-    require(first >= 0 && rows >= 0 && first + rows <= manifest.info.neurons, "rows of the checkpoint");
-    std::vector<T> values;
-    for (const ManifestFile& shard : manifest.shards) {
-      const std::int64_t begin = std::max(first, shard.row_begin);
-      const std::int64_t end = std::min(first + rows, shard.row_end);
-      if (begin >= end) continue;
-      const hdf5::File file = open(shard);
-      append_rows(file.dataset(name), begin - shard.row_begin, end - begin, values);
+  /// Rows [first, first + rows) of one shard, counted in its own array.
+  void read_part(const ManifestFile& shard, const std::string& name, std::int64_t first, std::int64_t rows,
+                 std::span<float> values) const {
+    const hdf5::File file = open(shard);
+    const hdf5::Dataset dataset = file.dataset(name);
+    hdf5::Shape count = dataset.shape();
+    const std::int64_t expected = std::ssize(values) / rows;
+    if (row_size(count) != expected) {
+      throw UserError({folder.string(), fmt::format("{} holds {} numbers a row", name, row_size(count)),
+                       std::to_string(expected), "this checkpoint belongs to another model"});
     }
-    return values;
+    hdf5::Shape start(count.size(), 0);
+    start[0] = first;
+    count[0] = rows;
+    dataset.read(start, count, values);
   }
 
   fs::path folder;
@@ -95,22 +86,24 @@ bool Checkpoint::has(const std::string& name) const {
          impl_->open(impl_->manifest.common).has_dataset(name);
 }
 
-std::vector<float> Checkpoint::read_rows(const std::string& name, GlobalRow first_row,
-                                         std::int64_t rows) const {
-  return impl_->read_rows<float>(name, index(first_row), rows);
-}
-
-std::vector<double> Checkpoint::read_rows_double(const std::string& name, GlobalRow first_row,
-                                                 std::int64_t rows) const {
-  return impl_->read_rows<double>(name, index(first_row), rows);
+void Checkpoint::read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
+                           std::span<float> values) const {
+  const std::int64_t first = index(first_row);
+  require(first >= 0 && rows >= 0 && first + rows <= info().neurons, "rows of the checkpoint");
+  require(rows == 0 ? values.empty() : std::ssize(values) % rows == 0, "whole rows to read into");
+  const std::int64_t columns = rows == 0 ? 0 : std::ssize(values) / rows;
+  for (const ManifestFile& shard : impl_->manifest.shards) {
+    const std::int64_t begin = std::max(first, shard.row_begin);
+    const std::int64_t end = std::min(first + rows, shard.row_end);
+    if (begin >= end) continue;
+    impl_->read_part(shard, name, begin - shard.row_begin, end - begin,
+                     values.subspan(static_cast<std::size_t>((begin - first) * columns),
+                                    static_cast<std::size_t>((end - begin) * columns)));
+  }
 }
 
 std::vector<double> Checkpoint::read_common(const std::string& name) const {
   return impl_->open(impl_->manifest.common).dataset(name).read_all<double>();
-}
-
-std::vector<std::int64_t> Checkpoint::common_shape(const std::string& name) const {
-  return impl_->open(impl_->manifest.common).dataset(name).shape();
 }
 
 std::map<std::string, std::vector<std::int64_t>> Checkpoint::arrays() const {

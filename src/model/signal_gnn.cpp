@@ -35,24 +35,19 @@ void draw_connectivity(at::Tensor& w, std::int64_t first_row, std::uint64_t seed
   });
 }
 
-void check_count(const Checkpoint& checkpoint, const std::string& name, std::size_t found,
-                 std::int64_t expected) {
-  if (static_cast<std::int64_t>(found) == expected) return;
-  throw UserError({checkpoint.folder().string(), fmt::format("{} holds {} numbers", name, found),
-                   std::to_string(expected), "this checkpoint belongs to another model"});
-}
-
 void load_rows(const Checkpoint& checkpoint, const std::string& name, GlobalRow first, at::Tensor& rows) {
-  const std::vector<float> values = checkpoint.read_rows(name, first, rows.size(0));
-  check_count(checkpoint, "this shard's part of " + name, values.size(), rows.numel());
-  std::copy(values.begin(), values.end(), rows.mutable_data_ptr<float>());
+  checkpoint.read_rows(name, first, rows.size(0),
+                       {rows.mutable_data_ptr<float>(), static_cast<std::size_t>(rows.numel())});
 }
 
 void load_mlp(const Checkpoint& checkpoint, const std::string& name, Mlp& mlp) {
   for (auto& [part, view] : mlp.named_parameters()) {
     const std::string path = name + "/" + part;
     const std::vector<double> values = checkpoint.read_common(path);
-    check_count(checkpoint, path, values.size(), view.numel());
+    if (std::ssize(values) != view.numel()) {
+      throw UserError({checkpoint.folder().string(), fmt::format("{} holds {} numbers", path, values.size()),
+                       std::to_string(view.numel()), "this checkpoint belongs to another model"});
+    }
     view.copy_(at::from_blob(const_cast<double*>(values.data()), view.sizes(), at::kDouble));
   }
 }

@@ -12,9 +12,9 @@
 namespace weft {
 namespace {
 
-constexpr const char* step_tasks = "SLURM_STEP_NUM_TASKS";
-constexpr const char* job_tasks = "SLURM_NTASKS";
-constexpr const char* mpirun_size = "OMPI_COMM_WORLD_SIZE";
+constexpr const char* kStepTasks = "SLURM_STEP_NUM_TASKS";
+constexpr const char* kJobTasks = "SLURM_NTASKS";
+constexpr const char* kMpirunSize = "OMPI_COMM_WORLD_SIZE";
 
 std::optional<int> whole_number(std::string_view text) {
   int value = 0;
@@ -24,7 +24,7 @@ std::optional<int> whole_number(std::string_view text) {
 }
 
 bool started_by_mpirun(int mpi_size, const EnvironmentLookup& lookup) {
-  const char* size = lookup(mpirun_size);
+  const char* size = lookup(kMpirunSize);
   return mpi_size > 1 && size != nullptr && whole_number(size) == mpi_size;
 }
 
@@ -38,9 +38,9 @@ int task_count(const char* variable, std::string_view text) {
 }  // namespace
 
 void check_launcher(int mpi_size, const EnvironmentLookup& lookup) {
-  const bool in_step = lookup(step_tasks) != nullptr;
+  const bool in_step = lookup(kStepTasks) != nullptr;
   if (in_step && started_by_mpirun(mpi_size, lookup)) return;
-  const char* variable = in_step ? step_tasks : job_tasks;
+  const char* variable = in_step ? kStepTasks : kJobTasks;
   const char* text = lookup(variable);
   if (text == nullptr) return;
   const int tasks = task_count(variable, text);

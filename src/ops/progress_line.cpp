@@ -13,9 +13,9 @@
 namespace weft {
 namespace {
 
-constexpr double terminal_interval = 0.1;  // [s]
-constexpr double first_log_line = 5;       // [s]
-constexpr double longest_silence = 600;    // [s]
+constexpr double kTerminalInterval = 0.1;  // [s]
+constexpr double kFirstLogLine = 5;        // [s]
+constexpr double kLongestSilence = 600;    // [s]
 
 ProgressLine::Options standard_error() {
   ProgressLine::Options options;
@@ -104,8 +104,8 @@ void ProgressLine::begin(const Progress& progress) {
 
 bool ProgressLine::is_time() const {
   const double time = now();
-  const double growing = std::clamp(0.05 * (time - stage_->begin), first_log_line, longest_silence);
-  return time - stage_->shown >= (options_.terminal != nullptr ? terminal_interval : growing);
+  const double growing = std::clamp(0.05 * (time - stage_->begin), kFirstLogLine, kLongestSilence);
+  return time - stage_->shown >= (options_.terminal != nullptr ? kTerminalInterval : growing);
 }
 
 void ProgressLine::write_line() {

@@ -1,6 +1,5 @@
 #include "weft/ops/run_lock.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -12,15 +11,10 @@
 #include <unistd.h>
 
 #include "weft/core/error.hpp"
+#include "weft/ops/host_name.hpp"
 
 namespace weft {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
 
 /// What the holder wrote about itself; it may not have come to it yet.
 std::string holder(const std::filesystem::path& file) {

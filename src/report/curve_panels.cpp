@@ -72,14 +72,50 @@ std::string truth_columns(const NeuronFunctions& phi) {
 }
 
 /// The ends of the x axis. Where a truth can be seen: the published range, as far as x goes; else all of x.
-std::string range_settings(const std::vector<double>& x, bool has_truth) {
-  constexpr double published = 5;
-  const bool narrow = has_truth && x.front() < 0 && x.back() > 0;
-  return setting("first_x", narrow ? std::max(x.front(), -published) : x.front()) +
-         setting("last_x", narrow ? std::min(x.back(), published) : x.back());
+struct DrawnRange {
+  double first, last;
+
+  DrawnRange(const std::vector<double>& x, bool has_truth) : first(x.front()), last(x.back()) {
+    constexpr double published = 5;
+    if (!has_truth || first >= 0 || last <= 0) return;
+    first = std::max(first, -published);
+    last = std::min(last, published);
+  }
+  std::string settings() const { return setting("first_x", first) + setting("last_x", last); }
+  /// "Drawn for x from -5 to 5; the data file holds -16 to 16, <what that is>."
+  std::string words(const std::vector<double>& x, std::string_view what) const {
+    if (first == x.front() && last == x.back())
+      return fmt::format("Drawn for x from {:.3g} to {:.3g}, {}.", first, last, what);
+    return fmt::format("Drawn for x from {:.3g} to {:.3g}; the data file holds {:.3g} to {:.3g}, {}.", first,
+                       last, x.front(), x.back(), what);
+  }
+};
+
+/// Above this psi has hardly levelled off: docs/metrics.md, gauge.plateau_variation.
+constexpr double kLevelEnough = 0.1;
+
+std::string plateau_note(const ScaleFacts& scale) {
+  if (!scale.plateau_variation) return "no plateau: as learned";
+  if (*scale.plateau_variation <= kLevelEnough) return "";
+  return fmt::format("plateau not level: varies by {:.0f} %", 100 * *scale.plateau_variation);
 }
 
-constexpr std::string_view activity_drawing = R"gp(
+/// How psi was scaled, and what that is worth.
+std::string scale_words(const ScaleFacts& scale) {
+  if (!scale.plateau_variation) return "as learned: it has no plateau that would set its scale";
+  std::string words = fmt::format(
+      "shifted by gauge.psi_offset and divided by its median over the outer fifth of the window, x from "
+      "{:.3g} to {:.3g}",
+      0.8 * scale.xnorm, scale.xnorm);
+  if (*scale.plateau_variation > kLevelEnough)
+    words += fmt::format(
+        "; there it still varies by {:.0f} % of that median, so that the scale is a convention more than a "
+        "finding",
+        100 * *scale.plateau_variation);
+  return words;
+}
+
+constexpr std::string_view kActivityDrawing = R"gp(
   set rmargin at screen 0.86
   set key outside bottom center horizontal
   set bmargin at screen 0.17
@@ -91,14 +127,14 @@ constexpr std::string_view activity_drawing = R"gp(
   set ytics scale 0 ('' 0)
   do for [i = 1:traces] { set ytics add (word(neurons, i) spacing * (traces - i)) }
   set arrow 1 from graph 1.03, first 0 to graph 1.03, first scale_bar nohead linewidth 3 linecolor rgb ink
-  set label 2 sprintf('Δx = %g', scale_bar) at graph 1.045, first 0.5 * scale_bar left textcolor rgb ink
+  set label 3 sprintf('Δx = %g', scale_bar) at graph 1.045, first 0.5 * scale_bar left textcolor rgb ink
   plot for [i = 1:traces] panel.'.dat' using 1:(column(i + 1) - real(word(means, i)) + spacing * (traces - i)) \
          with lines linewidth 1.2 linecolor rgb color(word(groups, i)) notitle, \
        for [i = 1:words(legend)] NaN with lines linewidth 4 linecolor rgb color(word(legend.' 0', i)) \
          title group_name.' '.word(legend, i)
 )gp";
 
-constexpr std::string_view phi_drawing = R"gp(
+constexpr std::string_view kPhiDrawing = R"gp(
   set xlabel 'activity x'
   set ylabel 'φ*(a_{i}, x)  (1 / time unit)'
   set xrange [first_x:last_x]
@@ -112,7 +148,7 @@ constexpr std::string_view phi_drawing = R"gp(
        for [t = 1:true_types > 0] NaN with lines linewidth 2 dashtype (9, 6) linecolor rgb 'black' title 'true'
 )gp";
 
-constexpr std::string_view psi_drawing = R"gp(
+constexpr std::string_view kPsiDrawing = R"gp(
   set xlabel 'activity x'
   set ylabel 'ψ*(x)'
   set xrange [first_x:last_x]
@@ -123,14 +159,15 @@ constexpr std::string_view psi_drawing = R"gp(
          title 'true: tanh x'
 )gp";
 
-constexpr std::string_view loss_drawing = R"gp(
+constexpr std::string_view kLossDrawing = R"gp(
   set xlabel step_label
-  set ylabel 'loss'
+  set ylabel 'loss / N'
   set logscale y
   set yrange [1e-6 * highest < *:*]
   set format y '10^{%T}'
   set mytics 10
-  set key top right
+  set key outside bottom center horizontal
+  set bmargin at screen 0.17
   plot for [i = 1:words(columns)] panel.'.dat' every thinning using ($1 / step_unit):(column(int(word(columns, i)))) \
        with lines linewidth (i == 1 ? 3 : 1.2) linecolor rgb color(i == 1 ? 5 : i - 1) title word(titles, i)
 )gp";
@@ -144,8 +181,8 @@ struct LossTerms {
 
 LossTerms positive_terms(const LossHistory& loss) {
   const std::array terms{std::pair{&loss.total, "total"}, std::pair{&loss.data, "data"},
-                         std::pair{&loss.phi_zero, "\"penalty φ(0) = 0\""},
-                         std::pair{&loss.psi_monotone, "\"penalty ψ monotone\""}};
+                         std::pair{&loss.phi_zero, "\"φ(a, 0) = 0\""},
+                         std::pair{&loss.psi_monotone, "\"ψ monotone\""}};
   LossTerms found;
   for (std::size_t i = 0; i < terms.size(); ++i) {
     const std::vector<double>& values = *terms[i].first;
@@ -173,7 +210,6 @@ PanelSource activity_panel(const std::filesystem::path& folder, const FigureData
           "Recorded activity x(t) of {} neurons, one trace each, shifted apart and coloured by {}. The "
           "bar at the right gives the scale, in units of x.",
           series.neuron.size(), groups.name)};
-  source.heading = "b   Activity of sample neurons";
 
   std::vector<std::vector<double>> columns{series.time};
   std::string means;
@@ -201,19 +237,23 @@ PanelSource activity_panel(const std::filesystem::path& folder, const FigureData
       setting("means", means) + setting("groups", group_of) + setting("group_name", groups.name) +
       setting("legend", legend) + setting("spacing", spacing) + setting("scale_bar", round_down(spacing)) +
       setting("first_time", series.time.front()) + setting("last_time", series.time.back());
-  source.drawing = activity_drawing;
+  source.drawing = kActivityDrawing;
   return source;
 }
 
 PanelSource phi_panel(const std::filesystem::path& folder, const FigureData& data) {
   const NeuronFunctions& phi = data.phi;
   const NeuronGroups groups(data.latents);
+  const DrawnRange range(phi.x, !phi.truth.empty());
   PanelSource source;
   source.panel = {
-      "panel_g_phi", "What drives a neuron by itself: φ*",
-      fmt::format("Learned φ*(aᵢ, x) of {} neurons, one thin line each, coloured by {}{}.", phi.neuron.size(),
-                  groups.name, phi.truth.empty() ? "" : "; dashed: the true −x/τ + s tanh x of each type")};
-  source.heading = "g   Functions φ* of the neurons";
+      "panel_g_phi", "Functions φ* of the neurons",
+      fmt::format(
+          "What drives a neuron by itself: learned φ*(aᵢ, x) of {} neurons, one thin line each, coloured "
+          "by {}{}. {}",
+          phi.neuron.size(), groups.name,
+          phi.truth.empty() ? "" : "; dashed: the true −x/τ + s tanh x of each type",
+          range.words(phi.x, "± 1.5 standard deviations of the activity, rounded"))};
   write_data(folder / "panel_g_phi.dat",
              fmt::format("x, learned phi*(a_i, x): a block for each neuron, sorted by {}", groups.name),
              curves_by_group(phi, groups));
@@ -221,27 +261,30 @@ PanelSource phi_panel(const std::filesystem::path& folder, const FigureData& dat
     write_data(folder / "panel_g_phi_true.dat", "x, then the true phi*(x) of types 0, 1, ...",
                truth_columns(phi));
 
-  source.settings =
-      setting("groups", static_cast<double>(groups.count)) + setting("group_name", groups.name) +
-      setting("legend", groups.legend()) + setting("true_types", static_cast<double>(phi.truth.rows)) +
-      range_settings(phi.x, !phi.truth.empty()) + thinning_setting(phi.learned.values.size(), 120'000);
-  source.drawing = phi_drawing;
+  source.settings = setting("groups", static_cast<double>(groups.count)) +
+                    setting("group_name", groups.name) + setting("legend", groups.legend()) +
+                    setting("true_types", static_cast<double>(phi.truth.rows)) + range.settings() +
+                    thinning_setting(phi.learned.values.size(), 120'000);
+  source.drawing = kPhiDrawing;
   return source;
 }
 
-PanelSource psi_panel(const std::filesystem::path& folder, const SharedFunction& psi) {
+PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& data) {
+  const SharedFunction& psi = data.psi;
   const bool has_truth = !psi.truth.empty();
+  const DrawnRange range(psi.x, has_truth);
   PanelSource source;
-  source.panel = {"panel_h_psi", "What a neuron sends: ψ*",
-                  fmt::format("Learned ψ*(x), scaled so that it saturates at 1{}.",
-                              has_truth ? "; dashed: the true tanh x" : "")};
-  source.heading = "h   Function ψ* that neurons send";
+  source.panel = {
+      "panel_h_psi", "Function ψ* that neurons send",
+      fmt::format("Learned ψ*(x), {}{}. {}", scale_words(data.scale),
+                  has_truth ? ". Dashed: the true tanh x" : "", range.words(psi.x, "the observed range"))};
+  source.note = plateau_note(data.scale);
   std::vector<std::vector<double>> columns{psi.x, psi.learned};
   if (has_truth) columns.push_back(psi.truth);
   write_data(folder / "panel_h_psi.dat", has_truth ? "x, learned psi*, true psi*" : "x, learned psi*",
              data_lines(columns));
-  source.settings = setting("has_truth", has_truth ? 1 : 0) + range_settings(psi.x, has_truth);
-  source.drawing = psi_drawing;
+  source.settings = setting("has_truth", has_truth ? 1 : 0) + range.settings();
+  source.drawing = kPsiDrawing;
   return source;
 }
 
@@ -249,11 +292,12 @@ bool has_positive_term(const LossHistory& loss) { return !positive_terms(loss).c
 
 PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& loss) {
   PanelSource source;
-  source.panel = {
-      "panel_i_loss", "Training loss",
-      "The loss at each recorded gradient step and the terms it is made of: the un-squared norm of the "
-      "prediction error, and the penalties that keep φ(0) at 0 and ψ monotone."};
-  source.heading = "i   Training loss";
+  source.panel = {"panel_i_loss", "Training loss",
+                  "The loss divided by the number of neurons N, and the terms it is made of: data, the "
+                  "un-squared norm of the "
+                  "prediction error, and the penalties that keep φ(a, 0) at 0 and ψ monotone. A point is the "
+                  "mean over the "
+                  "gradient steps since the point before."};
   write_data(folder / "panel_i_loss.dat", "step, total, data, phi_zero, psi_monotone",
              data_lines(std::array{loss.step, loss.total, loss.data, loss.phi_zero, loss.psi_monotone}));
   const LossTerms terms = positive_terms(loss);
@@ -263,7 +307,7 @@ PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& l
                     setting("step_unit", thousands ? 1000 : 1) +
                     setting("step_label", thousands ? "gradient step (thousands)" : "gradient step") +
                     thinning_setting(loss.step.size(), 2'000);
-  source.drawing = loss_drawing;
+  source.drawing = kLossDrawing;
   return source;
 }
 

@@ -43,6 +43,10 @@ class EvaluationFile {
     check(dataset, dataset.shape() == expected, fmt::format("{} x {} values", rows, columns));
     return {expected[0], expected[1], dataset.read_all<double>()};
   }
+  template <hdf5::Number T>
+  T attribute(const std::string& dataset, const std::string& name) const {
+    return file_.dataset(dataset).attributes().read<T>(name).at(0);
+  }
 
  private:
   static void check(const hdf5::Dataset& dataset, bool good, const std::string& expected) {
@@ -79,6 +83,7 @@ std::optional<WeightComparison> read_comparison(const EvaluationFile& file) {
   comparison.edges = file.vector<double>("scatter/edges");
   const std::size_t bins = comparison.edges.size() - 1;
   comparison.counts = file.table("scatter/counts", bins, bins);
+  comparison.outside = file.attribute<std::int64_t>("scatter/counts", "outside");
   return comparison;
 }
 

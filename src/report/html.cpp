@@ -8,7 +8,7 @@
 namespace weft {
 namespace {
 
-constexpr std::string_view style = R"css(
+constexpr std::string_view kStyle = R"css(
 :root { color-scheme: light; --ink: #1c1c1c; --quiet: #5a5a5a; --line: #dcdcdc; --shade: #f6f7f9;
   --accent: #0072b2; }
 * { box-sizing: border-box; }
@@ -119,9 +119,9 @@ std::string render_html(const ReportPage& page) {
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"weft-config-hash\" "
-      "content=\"{}\">\n<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n"
+      "content=\"{}\">\n<title>{}</title>\n<kStyle>{}</kStyle>\n</head>\n<body>\n"
       "<h1>{}</h1>\n<p class=\"subtitle\">{}</p>\n",
-      escape_html(page.config_hash), escape_html(page.title), style, escape_html(page.title),
+      escape_html(page.config_hash), escape_html(page.title), kStyle, escape_html(page.title),
       escape_html(page.subtitle));
   if (!page.tiles.empty()) {
     html += "<div class=\"tiles\">\n";

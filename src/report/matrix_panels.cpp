@@ -46,7 +46,7 @@ std::int64_t inset_overlap(const ConnectivitySample& sample) {
   return consecutive ? rows : 0;
 }
 
-constexpr std::string_view connectivity_drawing = R"gp(
+constexpr std::string_view kConnectivityDrawing = R"gp(
   set multiplot
   set palette defined (-1 '#053061', -0.6 '#2f79b5', -0.25 '#a7cfe4', 0 '#ffffff', 0.25 '#f8bfa4', 0.6 '#c13639', 1 '#67001f')
   set cbrange [-limit:limit]
@@ -58,7 +58,7 @@ constexpr std::string_view connectivity_drawing = R"gp(
   set bmargin at screen 0.14
   set tmargin at screen 0.847
   set xlabel 'presynaptic neuron'
-  set ylabel 'postsynaptic neuron'
+  set label 3 'postsynaptic neuron' at screen 0.02, graph 0.5 center rotate by 90
   set xrange [-0.5:shown - 0.5]
   set yrange [shown - 0.5:-0.5]
   set xtics ('' 0)
@@ -73,7 +73,7 @@ constexpr std::string_view connectivity_drawing = R"gp(
   }
   plot panel.'.dat' matrix with image notitle
 
-  unset label 1
+  unset label
   unset object
   set lmargin at screen 0.745
   set rmargin at screen 0.965
@@ -81,7 +81,6 @@ constexpr std::string_view connectivity_drawing = R"gp(
   set tmargin at screen 0.847
   set title sprintf('neurons 0 to %d', inset - 1) offset 0, -0.4 textcolor rgb ink
   unset xlabel
-  unset ylabel
   set xrange [-0.5:inset - 0.5]
   set yrange [inset - 0.5:-0.5]
   set xtics ('0' 0, sprintf('%d', inset - 1) inset - 1)
@@ -109,15 +108,40 @@ PanelSource connectivity_source(const std::filesystem::path& folder, const Conne
       setting("limit", shared_colour_limit(sample)) + setting("shown", static_cast<double>(w.rows)) +
       setting("inset", static_cast<double>(inset.rows)) +
       setting("inset_overlap", static_cast<double>(inset_overlap(sample))) + tick_settings(sample.index);
-  source.drawing = connectivity_drawing;
+  source.drawing = kConnectivityDrawing;
   return source;
 }
 
+bool is_sample(const FigureData& data) { return data.connectivity.learned.rows < data.latents.a.rows; }
+
+std::string ordinal(std::int64_t number) {
+  const std::int64_t tens = number % 100 / 10;
+  const char* ending = "th";
+  if (tens != 1 && number % 10 == 1) ending = "st";
+  if (tens != 1 && number % 10 == 2) ending = "nd";
+  if (tens != 1 && number % 10 == 3) ending = "rd";
+  return fmt::format("{}{}", number, ending);
+}
+
+/// "every 20th neuron" where the sample is that even, else how many there are of how many.
 std::string sample_words(const FigureData& data) {
-  const std::int64_t shown = data.connectivity.learned.rows;
+  const std::vector<std::int64_t>& index = data.connectivity.index;
   const std::int64_t neurons = data.latents.a.rows;
-  return shown == neurons ? fmt::format("all {} neurons", neurons)
-                          : fmt::format("{} of the {} neurons", shown, neurons);
+  if (!is_sample(data)) return fmt::format("all {} neurons", neurons);
+  const std::string evenly = fmt::format("{} of the {} neurons, evenly spaced", index.size(), neurons);
+  if (index.size() < 2) return evenly;
+  const std::int64_t stride = index[1] - index[0];
+  for (std::size_t i = 1; i < index.size(); ++i)
+    if (index[i] - index[i - 1] != stride) return evenly;
+  return fmt::format("every {} neuron", ordinal(stride));
+}
+
+/// What a learned weight was multiplied with to be shown.
+std::string weight_scale_words(const FigureData& data) {
+  if (!data.scale.plateau_variation) return "as learned, for ψ* has no plateau that would set its scale";
+  const bool gain_known = !data.connectivity.truth.empty();
+  return fmt::format("in the published scale (as learned, times the plateau of ψ*{})",
+                     gain_known ? ", divided by the gain of the postsynaptic neuron" : "");
 }
 
 }  // namespace
@@ -126,9 +150,9 @@ PanelSource true_connectivity_panel(const std::filesystem::path& folder, const F
   const ConnectivitySample& sample = data.connectivity;
   PanelSource source =
       connectivity_source(folder, sample, "panel_c_connectivity_true", sample.truth, sample.inset_truth);
-  source.heading = "c   True connectivity W";
   source.settings += setting("weight_name", "true weight");
-  source.panel.title = "True connectivity";
+  if (is_sample(data)) source.note = sample_words(data);
+  source.panel.title = "True connectivity W";
   source.panel.caption = fmt::format(
       "The true W of {}: a row is a postsynaptic neuron, a column a presynaptic one. The colours end at 1.1 "
       "times the 99th percentile of |W|. Right: the first {} neurons.",
@@ -140,11 +164,12 @@ PanelSource learned_connectivity_panel(const std::filesystem::path& folder, cons
   const ConnectivitySample& sample = data.connectivity;
   PanelSource source = connectivity_source(folder, sample, "panel_d_connectivity_learned", sample.learned,
                                            sample.inset_learned);
-  source.heading = "d   Learned connectivity W";
   source.settings += setting("weight_name", "learned weight");
-  source.panel.title = "Learned connectivity";
+  if (is_sample(data)) source.note = sample_words(data);
+  source.panel.title = "Learned connectivity W";
   source.panel.caption = fmt::format(
-      "The learned W of {}, {}. Right: the first {} neurons.", sample_words(data),
+      "The learned W of {}, {}, {}. Right: the first {} neurons.", sample_words(data),
+      weight_scale_words(data),
       sample.truth.empty()
           ? "row postsynaptic, column presynaptic; the colours end at 1.1 times the 99th percentile of |W|"
           : "with the orientation and the colours of the true one",

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "report/number_text.hpp"
+
 namespace weft {
 namespace {
 
@@ -23,17 +25,27 @@ std::string definition(const std::string& name) {
       {"psi.rms_error", "root mean square of ψ* − tanh over the observed range of x"},
       {"phi.rms_error", "root mean square of learned minus true φ*, over neurons and x"},
       {"phi.relative_rms_error", "the same, divided by the root mean square of the true φ*"},
-      {"clusters.count", "number of neuron types found in the latents, chosen by silhouette"},
+      {"clusters.count", "number of neuron types found in the functions φ*, chosen by silhouette"},
       {"clusters.accuracy", "fraction of neurons whose cluster is their true type, matched one to one"},
       {"clusters.silhouette", "mean silhouette of the clusters found, 1 at best"},
-      {"clusters.reference_count", "number of clusters by the published single-linkage rule"},
+      {"clusters.latents.count", "the same, found in the latents aᵢ in place of the functions"},
+      {"clusters.latents.accuracy", "accuracy of these"},
+      {"clusters.latents.silhouette", "mean silhouette of these"},
+      {"clusters.reference_count", "number of clusters in the latents by the published single-linkage rule"},
       {"clusters.reference_accuracy", "accuracy by the published rule"},
+      {"data.neurons", "N"},
+      {"data.frames", "T, over all trajectories"},
       {"data.xnorm", "1.5 standard deviations of x, rounded: functions are compared on ± this"},
       {"gauge.psi_plateau", "median of ψ as learned where it levels off"},
-      {"gauge.psi_offset", "constant added to ψ so that φ(0) is as small as can be"},
+      {"gauge.psi_offset", "constant added to ψ so that φ(a, 0) is as small as can be"},
       {"gauge.psi_scale", "plateau of ψ with that constant; the strict metrics of W use it"},
       {"gauge.plateau_variation", "range of ψ where it should be level, relative to the plateau"},
-      {"memory.peak_bytes_max_rank", "largest resident memory of any rank"},
+      {"timing.simulate_s", "the whole stage, wall clock"},
+      {"timing.simulate_step_ms", "its main loop, the writing of frames included, divided by its steps"},
+      {"timing.train_s", "the whole stage, wall clock"},
+      {"timing.train_step_ms", "its main loop divided by its gradient steps"},
+      {"memory.peak_bytes_max_rank", "most physical memory that a rank has held: the maximum over ranks"},
+      {"name", "of the run"},
   };
   const auto found = definitions.find(name);
   return found == definitions.end() ? "" : found->second;
@@ -80,7 +92,7 @@ std::vector<ReportRow> headline_tiles(const json& metrics) {
   std::vector<ReportRow> tiles;
   const auto add = [&](const char* name, const char* key, const char* note) {
     if (const auto value = find_number(metrics, "connectivity", key))
-      tiles.push_back({name, fmt::format("{:.4f}", *value), note});
+      tiles.push_back({name, fixed_text(*value, 4), note});
   };
   add("R²", "r2", "learned against true W, squared correlation");
   add("slope", "slope", "learned against true W, least squares");
@@ -88,7 +100,7 @@ std::vector<ReportRow> headline_tiles(const json& metrics) {
   if (const auto count = find_number(metrics, "clusters", "count")) {
     const auto accuracy = find_number(metrics, "clusters", "accuracy");
     tiles.push_back({"neuron types found", fmt::format("{:.0f}", *count),
-                     accuracy ? fmt::format("accuracy {:.4g}", *accuracy) : "clusters of the latents"});
+                     accuracy ? fmt::format("accuracy {:.4g}", *accuracy) : "clusters of the functions φ*"});
   }
   return tiles;
 }

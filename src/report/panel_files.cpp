@@ -13,7 +13,7 @@ namespace {
 
 /// Colours of Okabe & Ito (2008) and two of Tol's, told apart by colour-blind readers; they repeat after
 /// eight.
-constexpr std::string_view house_style = R"gp(
+constexpr std::string_view kHouseStyle = R"gp(
 palette_words = '0072B2 D55E00 009E73 CC79A7 E69F00 56B4E9 882255 8C8C00'
 color(group) = '#'.word(palette_words, int(group) % 8 + 1)
 faint(group) = '#60'.word(palette_words, int(group) % 8 + 1)
@@ -38,10 +38,11 @@ do for [format in 'png svg'] {
     heading_font = 'DejaVu Sans Bold,20'
   }
   set label 1 heading at screen 0.025, screen 0.965 left font heading_font textcolor rgb ink
+  set label 2 note at screen 0.975, screen 0.965 right noenhanced textcolor rgb ink
   set output panel.'.'.format
 )gp";
 
-constexpr std::string_view closing = R"gp(
+constexpr std::string_view kClosing = R"gp(
   unset output
 }
 )gp";
@@ -50,10 +51,10 @@ constexpr std::string_view closing = R"gp(
 
 void write_script(const std::filesystem::path& folder, const PanelSource& source) {
   const std::string& name = source.panel.file;
-  const std::string text =
-      fmt::format("# Makes {0}.png and {0}.svg: gnuplot {0}.gp\n{1}{2}{3}{4}{5}{6}", name,
-                  setting("panel", name), setting("heading", source.heading), source.settings, house_style,
-                  source.drawing.substr(1), closing.substr(1));
+  const std::string text = fmt::format(
+      "# Makes {0}.png and {0}.svg: gnuplot {0}.gp\n{1}{2}{3}{4}{5}{6}", name, setting("panel", name),
+      setting("heading", source.panel.letter() + "   " + source.panel.title) + setting("note", source.note),
+      source.settings, kHouseStyle, source.drawing.substr(1), kClosing.substr(1));
   write_text_atomically(folder / (name + ".gp"), text);
 }
 

@@ -15,8 +15,8 @@ namespace weft {
 /// the data, the house style, and `drawing`, which is the same for all data.
 struct PanelSource {
   Panel panel;
-  std::string heading;  ///< over the picture
   std::string settings;
+  std::string note;  ///< at the end of the heading's line; may be empty
   std::string_view drawing;
 };
 
@@ -51,7 +51,7 @@ PanelSource learned_connectivity_panel(const std::filesystem::path& folder, cons
 PanelSource comparison_panel(const std::filesystem::path& folder, const WeightComparison& comparison);
 PanelSource latents_panel(const std::filesystem::path& folder, const FigureData& data);
 PanelSource phi_panel(const std::filesystem::path& folder, const FigureData& data);
-PanelSource psi_panel(const std::filesystem::path& folder, const SharedFunction& psi);
+PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& data);
 /// A loss of zero throughout has no place on the panel's logarithmic axis.
 bool has_positive_term(const LossHistory& loss);
 PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& loss);

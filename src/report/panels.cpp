@@ -14,7 +14,7 @@ std::vector<Panel> draw_panels(const std::filesystem::path& folder, const Figure
   if (data.comparison) sources.push_back(comparison_panel(folder, *data.comparison));
   sources.push_back(latents_panel(folder, data));
   sources.push_back(phi_panel(folder, data));
-  sources.push_back(psi_panel(folder, data.psi));
+  sources.push_back(psi_panel(folder, data));
   if (data.loss && has_positive_term(*data.loss)) sources.push_back(loss_panel(folder, *data.loss));
 
   std::vector<Panel> panels;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -33,6 +32,8 @@ FigureData read_figures(const std::filesystem::path& run_folder, const nlohmann:
     data.comparison->r2 = find_number(metrics, "connectivity", "r2");
     data.comparison->slope = find_number(metrics, "connectivity", "slope");
   }
+  data.scale.xnorm = find_number(metrics, "data", "xnorm").value_or(0);
+  data.scale.plateau_variation = find_number(metrics, "gauge", "plateau_variation");
   return data;
 }
 
@@ -52,8 +53,7 @@ std::vector<ReportFigure> report_figures(const std::filesystem::path& results,
                                          const std::vector<Panel>& panels) {
   std::vector<ReportFigure> figures;
   for (const Panel& panel : panels) {
-    // "panel_b_activity": the letter is in the name.
-    const std::string letter = panel.file.substr(std::string_view("panel_").size(), 1);
+    const std::string letter = panel.letter();
     const bool wide = letter == "b" || letter == "i";
     figures.push_back({letter, panel.title, panel.caption, read_text(results / (panel.file + ".png")), wide});
   }

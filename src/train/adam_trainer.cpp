@@ -88,15 +88,16 @@ void AdamTrainer::train(const ProgressSink& progress) {
   LossWindow window;
   double recent = 0;
   while (steps_done_ < config_.steps) {
-    window.add(step(draw_frames()));
+    const Losses losses = step(draw_frames());
+    // The losses come out of an all-reduce, so that every rank throws at the same step.
+    if (!std::isfinite(losses.total())) {
+      throw UserError({fmt::format("training, step {}", steps_done_),
+                       fmt::format("the loss became {}", losses.total()), "a finite loss",
+                       "lower training.learning_rate.*"});
+    }
+    window.add(losses);
     if (steps_done_ % record_every == 0 || steps_done_ == config_.steps) {
       recent = window.record(steps_done_, data_.partition.rows(), history_);
-      // The losses come out of an all-reduce, so that every rank throws at the same step.
-      if (!std::isfinite(recent)) {
-        throw UserError({fmt::format("training, step {}", steps_done_),
-                         fmt::format("the loss became {}", recent), "a finite loss",
-                         "lower training.learning_rate.*"});
-      }
     }
     if (progress) {
       progress({"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", recent)});
@@ -107,6 +108,8 @@ void AdamTrainer::train(const ProgressSink& progress) {
 
 Losses AdamTrainer::step(std::span<const std::int64_t> frames) {
   const c10::InferenceMode guard;
+  require(frames.size() % static_cast<std::size_t>(grid_.replicas().size()) == 0,
+          "a batch that the replicas cannot share");
   if (config_.epoch_steps > 0 && steps_done_ > 0 && steps_done_ % config_.epoch_steps == 0) begin_epoch();
   const auto batch = static_cast<std::int64_t>(frames.size()) / grid_.replicas().size();
   const at::Tensor own =

@@ -37,87 +37,122 @@ struct LossGradient::Small {
   }
 };
 
+/// psi at x and, for the monotone term, at x + delta.
+struct LossGradient::PsiPass {
+  Mlp::Tape tape;               ///< B x rows entries at x, then as many at x + delta
+  at::Tensor values;            ///< (B x rows), at x
+  at::Tensor decrease;          ///< (B x rows), relu(psi(x) - psi(x + delta)); undefined without the term
+  at::Tensor decrease_squares;  ///< (B), its sum of squares over rows: of this shard, then of all
+};
+
+/// phi at x and, for the zero term, at 0.
+struct LossGradient::PhiPass {
+  Mlp::Tape tape;      ///< B x rows entries at x, then rows at 0
+  at::Tensor values;   ///< (B x rows), at x
+  at::Tensor at_zero;  ///< (rows); undefined without the term
+};
+
+/// The latents' gradient, (rows x 2) each, before the norms are known.
+struct LossGradient::EmbeddingGradient {
+  at::Tensor data;
+  at::Tensor zero;  ///< undefined without the term
+};
+
 LossGradient::LossGradient(const ProcessGrid& grid, const LossConfig& weights, double delta)
     : grid_(grid), weights_(weights), delta_(delta) {}
 
 StepGradient LossGradient::operator()(const SignalGnn& model, ConnectivityOptimizer& connectivity,
                                       const at::Tensor& x, const at::Tensor& y) {
-  const std::int64_t batch = x.size(0);
-  const std::int64_t rows = model.rows();
-  const std::int64_t entries = batch * rows;
-  const bool monotone = weights_.psi_monotone > 0;
-  const bool zero = weights_.phi_zero > 0;
   Small small(model);
-
-  // psi at x and, for the monotone term, at x + delta, in one pass.
-  const at::Tensor flat = x.reshape({entries, 1});
-  Mlp::Tape psi_tape;
-  const at::Tensor psi = model.psi.forward(monotone ? at::cat({flat, flat + delta_}) : flat, psi_tape);
-  const at::Tensor own_psi = psi.narrow(0, 0, entries).view({batch, rows});
-  at::Tensor decrease, decrease_squares = at::zeros({batch}, x.options());
-  if (monotone) {
-    decrease = at::relu(own_psi - psi.narrow(0, entries, entries).view({batch, rows}));
-    decrease_squares = decrease.square().sum(1);
-  }
   StepGradient result;
-  result.psi_values = gather_rows(own_psi, model.partition, decrease_squares);
-
-  // phi at x and, for the zero term, at 0, in one pass.
-  Mlp::Tape phi_tape;
-  const at::Tensor phi_at = zero ? at::cat({x, at::zeros({1, rows}, x.options())}) : x;
-  const at::Tensor phi = model.phi.forward(model.phi_input(phi_at), phi_tape);
-  const at::Tensor message = connectivity.forward(result.psi_values);
-  result.g = phi.narrow(0, 0, entries).view({batch, rows}) + message - y;
+  PsiPass psi = evaluate_psi(model, x);
+  result.psi_values = gather_rows(psi.values, model.partition, psi.decrease_squares);
+  const PhiPass phi = evaluate_phi(model, x);
+  result.g = phi.values + connectivity.forward(result.psi_values) - y;
 
   const at::Tensor psi_slope = scatter_rows(connectivity.backward(result.g), model.partition, model.shard);
-  model.psi.backward(psi_tape, 0, psi_slope.view({entries}), small.psi_data);
   small.squares[Small::residual] = result.g.square().sum();
-  if (monotone) {
-    const at::Tensor norms = decrease_squares.sqrt();
-    if (grid_.shard() == 0) small.squares[Small::monotone] = weights_.psi_monotone * norms.sum();
-    const at::Tensor slope =
-        decrease * (weights_.psi_monotone / norms).masked_fill_(norms == 0, 0).unsqueeze(1);
-    if (slope.any().item<bool>()) {
-      const at::Tensor up = slope.view({entries});
-      model.psi.backward(psi_tape, 0, at::cat({up, up.neg()}), small.psi_monotone);
-    }
-  }
+  differentiate_psi(model, psi, psi_slope, small);
+  const EmbeddingGradient embedding = differentiate_phi(model, phi, result.g, small);
 
-  // The latents' gradient sums over the batch before it meets the first layer's weights.
-  const at::Tensor of_data = model.phi.backward(phi_tape, 0, result.g.view({entries}), small.phi_data);
-  result.embedding =
-      model.phi.input_gradient(of_data.view({batch, rows, Mlp::hidden}).sum(0)).narrow(1, 1, 2);
-  at::Tensor embedding_zero;
-  if (zero) {
-    const at::Tensor at_zero = phi.narrow(0, entries, rows);
-    embedding_zero = model.phi.input_gradient(model.phi.backward(phi_tape, entries, at_zero, small.phi_zero))
-                         .narrow(1, 1, 2);
-    small.squares[Small::zero] = at_zero.square().sum();
-    // Each replica has the same term: it is counted once.
-    if (grid_.replica() != 0) {
-      small.phi_zero.zero_();
-      small.squares[Small::zero] = 0;
-    }
-  }
-
+  result.embedding = embedding.data;
   Pending reducing = grid_.world().all_reduce(buffer_of(small.all), Reduction::sum);
   gather_replicas(result);
   reducing.wait();
+  scale(small, embedding.zero, result);
+  return result;
+}
 
+LossGradient::PsiPass LossGradient::evaluate_psi(const SignalGnn& model, const at::Tensor& x) const {
+  PsiPass pass;
+  const at::Tensor flat = x.reshape({-1, 1});
+  const bool monotone = weights_.psi_monotone > 0;
+  const at::Tensor psi = model.psi.forward(monotone ? at::cat({flat, flat + delta_}) : flat, pass.tape);
+  pass.values = psi.narrow(0, 0, x.numel()).view(x.sizes());
+  pass.decrease_squares = at::zeros({x.size(0)}, x.options());
+  if (monotone) {
+    pass.decrease = at::relu(pass.values - psi.narrow(0, x.numel(), x.numel()).view(x.sizes()));
+    pass.decrease_squares = pass.decrease.square().sum(1);
+  }
+  return pass;
+}
+
+LossGradient::PhiPass LossGradient::evaluate_phi(const SignalGnn& model, const at::Tensor& x) const {
+  PhiPass pass;
+  const bool zero = weights_.phi_zero > 0;
+  const at::Tensor abscissae = zero ? at::cat({x, at::zeros({1, x.size(1)}, x.options())}) : x;
+  const at::Tensor phi = model.phi.forward(model.phi_input(abscissae), pass.tape);
+  pass.values = phi.narrow(0, 0, x.numel()).view(x.sizes());
+  if (zero) pass.at_zero = phi.narrow(0, x.numel(), x.size(1));
+  return pass;
+}
+
+void LossGradient::differentiate_psi(const SignalGnn& model, const PsiPass& pass, const at::Tensor& slope,
+                                     Small& small) const {
+  model.psi.backward(pass.tape, 0, slope.view({-1}), small.psi_data);
+  if (!pass.decrease.defined()) return;
+  const at::Tensor norms = pass.decrease_squares.sqrt();
+  // Every shard knows the norms over all rows; one of them reports the term.
+  if (grid_.shard() == 0) small.squares[Small::monotone] = weights_.psi_monotone * norms.sum();
+  const at::Tensor scale = (weights_.psi_monotone / norms).masked_fill_(norms == 0, 0);
+  const at::Tensor up = (pass.decrease * scale.unsqueeze(1)).view({-1});
+  if (up.any().item<bool>()) model.psi.backward(pass.tape, 0, at::cat({up, up.neg()}), small.psi_monotone);
+}
+
+LossGradient::EmbeddingGradient LossGradient::differentiate_phi(const SignalGnn& model, const PhiPass& pass,
+                                                                const at::Tensor& residual,
+                                                                Small& small) const {
+  // The latents' gradient sums over the batch before it meets the first layer's weights.
+  const at::Tensor first_layer = model.phi.backward(pass.tape, 0, residual.view({-1}), small.phi_data);
+  const at::Tensor summed = first_layer.view({residual.size(0), residual.size(1), Mlp::hidden}).sum(0);
+  EmbeddingGradient embedding{model.phi.input_gradient(summed).narrow(1, 1, 2), {}};
+  if (!pass.at_zero.defined()) return embedding;
+  const at::Tensor of_zero = model.phi.backward(pass.tape, residual.numel(), pass.at_zero, small.phi_zero);
+  embedding.zero = model.phi.input_gradient(of_zero).narrow(1, 1, 2);
+  small.squares[Small::zero] = pass.at_zero.square().sum();
+  // Each replica has the same term: it is counted once.
+  if (grid_.replica() != 0) {
+    small.phi_zero.zero_();
+    small.squares[Small::zero] = 0;
+  }
+  return embedding;
+}
+
+/// Divides each gradient by its norm, now that the norms are known.
+void LossGradient::scale(const Small& small, const at::Tensor& embedding_zero, StepGradient& gradient) const {
   const at::Tensor squares = small.squares.to(at::kDouble);
   const double residual_norm = std::sqrt(squares[Small::residual].item<double>());
   const double zero_norm = std::sqrt(squares[Small::zero].item<double>());
-  const double zero_weight = weights_.phi_zero * static_cast<double>(result.g.size(0));
-  result.losses = {residual_norm, zero_weight * zero_norm, squares[Small::monotone].item<double>()};
+  const double zero_weight = weights_.phi_zero * static_cast<double>(gradient.g.size(0));
+  gradient.losses = {residual_norm, zero_weight * zero_norm, squares[Small::monotone].item<double>()};
 
   const double data_scale = inverse(residual_norm);
   const double zero_scale = zero_weight * inverse(zero_norm);
-  result.g.mul_(data_scale);
-  result.psi = small.psi_data * data_scale + small.psi_monotone;
-  result.phi = small.phi_data * data_scale + small.phi_zero * zero_scale;
-  result.embedding = result.embedding * data_scale;
-  if (zero) result.embedding.add_(embedding_zero, zero_scale);
-  return result;
+  gradient.g.mul_(data_scale);
+  gradient.psi = small.psi_data * data_scale + small.psi_monotone;
+  gradient.phi = small.phi_data * data_scale + small.phi_zero * zero_scale;
+  gradient.embedding = gradient.embedding * data_scale;
+  if (embedding_zero.defined()) gradient.embedding.add_(embedding_zero, zero_scale);
 }
 
 /// The (B x rows) blocks of all shards side by side, (B x N). `extra` (B) rides along and comes back as its

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/sub.h>
 
+#include "weft/core/activity_scale.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 
@@ -54,8 +56,9 @@ std::vector<std::int64_t> frames_with_successor(const DatasetInfo& info) {
 at::Tensor forward_differences(const at::Tensor& activity, double dt) {
   const std::int64_t frames = activity.size(0);
   at::Tensor derivative = activity.new_zeros(activity.sizes());
-  derivative.narrow(0, 0, frames - 1)
-      .copy_(activity.narrow(0, 1, frames - 1).sub(activity.narrow(0, 0, frames - 1)).div_(dt));
+  at::Tensor differences = derivative.narrow(0, 0, frames - 1);
+  at::sub_out(differences, activity.narrow(0, 1, frames - 1), activity.narrow(0, 0, frames - 1));
+  differences.div_(dt);
   return derivative;
 }
 
@@ -81,13 +84,7 @@ double standard_deviation(Communicator& rows, const at::Tensor& activity) {
   return std::sqrt(squares / (count - 1));
 }
 
-double scale_of(double deviation) { return std::max(1.0, std::round(1.5 * deviation)); }
-
 }  // namespace
-
-double activity_scale(Communicator& rows, const at::Tensor& activity) {
-  return scale_of(standard_deviation(rows, activity));
-}
 
 TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
   const DatasetInfo& info = dataset.info();
@@ -127,7 +124,7 @@ TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
     throw UserError({dataset.file().string(), "the activity is the same number everywhere",
                      "activity that changes", "check how the dataset was made"});
   }
-  data.activity_scale = scale_of(deviation);
+  data.activity_scale = activity_scale_of(deviation);
   return data;
 }
 

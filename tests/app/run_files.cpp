@@ -26,13 +26,14 @@ std::map<std::string, std::vector<double>> dataset_of(const std::filesystem::pat
 }
 
 std::map<std::string, std::vector<double>> checkpoint_of(const std::filesystem::path& run) {
-  const Checkpoint checkpoint(latest_checkpoint(run / "checkpoints"));
-  const hdf5::File common = hdf5::File::open(checkpoint.folder() / "common.h5");
-  const std::int64_t neurons = checkpoint.info().neurons;
   std::map<std::string, std::vector<double>> arrays;
-  for (const auto& [name, shape] : checkpoint.arrays()) {
-    arrays[name] = common.has_dataset(name) ? checkpoint.read_common(name)
-                                            : checkpoint.read_rows_double(name, GlobalRow{0}, neurons);
+  for (const std::filesystem::path& path : list_folder(latest_checkpoint(run / "checkpoints"))) {
+    if (path.extension() != ".h5") continue;
+    const hdf5::File file = hdf5::File::open(path);
+    for (const std::string& name : file.dataset_names()) {
+      const std::vector<double> part = file.dataset(name).read_all<double>();
+      arrays[name].insert(arrays[name].end(), part.begin(), part.end());
+    }
   }
   return arrays;
 }

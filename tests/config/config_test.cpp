@@ -11,7 +11,7 @@
 namespace weft {
 namespace {
 
-const std::filesystem::path shipped = std::filesystem::path(WEFT_SOURCE) / "configs";
+const std::filesystem::path kShipped = std::filesystem::path(WEFT_SOURCE) / "configs";
 
 std::filesystem::path write_file(const TemporaryFolder& folder, const std::string& name,
                                  const std::string& text) {
@@ -51,7 +51,7 @@ TEST(Config, TheNameIsTheFilesUnlessGiven) {
 
 TEST(Config, EveryShippedConfigLoads) {
   int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(shipped)) {
+  for (const auto& entry : std::filesystem::directory_iterator(kShipped)) {
     if (entry.path().extension() != ".yaml") continue;
     ++count;
     EXPECT_EQ(load_config(entry.path()).name, entry.path().stem());
@@ -60,7 +60,7 @@ TEST(Config, EveryShippedConfigLoads) {
 }
 
 TEST(Config, SupplementaryFigure11IsThePublishedCase) {
-  const Config config = load_config(shipped / "allier2026_supp11.yaml");
+  const Config config = load_config(kShipped / "allier2026_supp11.yaml");
   EXPECT_EQ(config.simulation.neurons, 8000);
   EXPECT_EQ(config.simulation.frames, 100000);
   EXPECT_EQ(config.simulation.noise, 1);
@@ -74,7 +74,7 @@ TEST(Config, SupplementaryFigure11IsThePublishedCase) {
 }
 
 TEST(Config, Figure2IsThePublishedCase) {
-  const Config config = load_config(shipped / "allier2026_fig2.yaml");
+  const Config config = load_config(kShipped / "allier2026_fig2.yaml");
   EXPECT_EQ(config.simulation.neurons, 1000);
   EXPECT_EQ(config.simulation.noise, 0);
   // The published code's steps of an epoch: frames * augmentation / batch * 0.2.
@@ -106,9 +106,14 @@ TEST(Config, FewerNeuronsThanTypesAreRefused) {
   EXPECT_EQ(parse_config("simulation: {neurons: 4}", "c.yaml").simulation.neurons, 4);
 }
 
-TEST(Config, AReplicaWithoutFramesIsRefused) {
-  expect_user_error([] { parse_config("training: {batch_size: 2, replicas: 3}", "c.yaml"); },
-                    {"c.yaml: training.batch_size: 2 frames for 3 replicas", "lower training.replicas"});
+TEST(Config, ABatchThatReplicasCannotShareEquallyIsRefused) {
+  for (const int frames : {2, 8}) {
+    const std::string yaml = "training: {batch_size: " + std::to_string(frames) + ", replicas: 3}";
+    expect_user_error([&] { parse_config(yaml, "c.yaml"); },
+                      {"c.yaml: training.batch_size: " + std::to_string(frames) + " frames for 3 replicas",
+                       "a multiple of training.replicas, 3", "change training.batch_size"});
+  }
+  EXPECT_EQ(parse_config("training: {batch_size: 9, replicas: 3}", "c.yaml").training.replicas, 3);
 }
 
 }  // namespace

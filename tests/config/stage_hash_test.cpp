@@ -9,7 +9,7 @@
 namespace weft {
 namespace {
 
-constexpr Stage stages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
+constexpr Stage kStages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
 
 /// Gives the field another value; answers false where there is no other.
 bool change(const Field& field) {
@@ -43,7 +43,7 @@ void expect_only_keys_that_matter(const Config& config, bool recording) {
     for (std::size_t item = 0; item < item_count(config, key); ++item) {
       Config changed = config;
       if (!change(key.field(changed, item))) continue;
-      for (const Stage stage : stages) {
+      for (const Stage stage : kStages) {
         EXPECT_EQ(stage_hash(changed, stage) != stage_hash(config, stage),
                   should_matter(key.path, stage, recording))
             << key.path_of(item) << " in stage " << static_cast<int>(stage);
@@ -64,19 +64,19 @@ TEST(StageHash, ChangesWithTheNumberOfTypes) {
   const Config four = parse_config("", "c.yaml");
   Config three = four;
   three.simulation.types.pop_back();
-  for (const Stage stage : stages) EXPECT_NE(stage_hash(four, stage), stage_hash(three, stage));
+  for (const Stage stage : kStages) EXPECT_NE(stage_hash(four, stage), stage_hash(three, stage));
 }
 
 TEST(StageHash, DoesNotDependOnHowAValueWasWritten) {
   const Config plain = parse_config("training: {steps: 20000, loss: {l1: 0.0}}", "a.yaml");
   const Config other = parse_config("training: {loss: {l1: -0}, steps: 2e4}", "b.yaml", {"threads=2"});
-  for (const Stage stage : stages) EXPECT_EQ(stage_hash(plain, stage), stage_hash(other, stage));
+  for (const Stage stage : kStages) EXPECT_EQ(stage_hash(plain, stage), stage_hash(other, stage));
 }
 
 TEST(StageHash, Is16HexadecimalDigitsAndDiffersByStage) {
   const Config config = parse_config("", "c.yaml");
   std::set<std::string> hashes;
-  for (const Stage stage : stages) {
+  for (const Stage stage : kStages) {
     hashes.insert(stage_hash(config, stage));
     EXPECT_TRUE(std::regex_match(stage_hash(config, stage), std::regex("[0-9a-f]{16}")));
   }

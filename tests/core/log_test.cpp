@@ -27,7 +27,7 @@ TEST(LogToFile, HoldsLinesOfInfoAndAboveWithTheirTime) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "weft.log";
   log_to_file(path);
-  log_debug("too fine");
+  log(LogLevel::debug, "too fine");
   log_info("{} of {} steps", 3, 7);
   log_warning("slow");
   const std::string time = "^[0-9-]{10} [0-9:]{8}\\.[0-9]{3} ";

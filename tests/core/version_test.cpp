@@ -15,5 +15,10 @@ TEST(BuildInfo, NamesVersionCommitAndLibTorch) {
   EXPECT_THAT(std::string(info.commit), testing::MatchesRegex("[0-9a-z][^ \n]*"));
 }
 
+TEST(VersionLine, NamesVersionAndCommit) {
+  const BuildInfo info = build_info();
+  EXPECT_EQ(version_line(), std::string(info.version) + " (" + std::string(info.commit) + ")");
+}
+
 }  // namespace
 }  // namespace weft

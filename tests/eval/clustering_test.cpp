@@ -26,7 +26,7 @@ std::vector<Latent> planted(const std::vector<Latent>& centres, std::int64_t eac
   return points;
 }
 
-const std::vector<Latent> five_centres{{0, 0}, {1, 0}, {0, 1}, {1.2, 1.1}, {3, 0.5}};
+const std::vector<Latent> kFiveCentres{{0, 0}, {1, 0}, {0, 1}, {1.2, 1.1}, {3, 0.5}};
 
 double distance(const Latent& a, const Latent& b) { return std::hypot(a[0] - b[0], a[1] - b[1]); }
 
@@ -56,7 +56,7 @@ double plain_silhouette(const std::vector<Latent>& points, const Clustering& clu
 }
 
 TEST(FindNeuronTypes, FindsPlantedClustersAndTheirNumberAmongMorePointsThanTheSample) {
-  const auto points = planted(five_centres, 700, 0.08);
+  const auto points = planted(kFiveCentres, 700, 0.08);
   const NeuronTypes found = find_neuron_types(points, 5);
   ASSERT_EQ(found.clusters.count, 5);
   for (std::size_t i = 0; i < points.size(); ++i) EXPECT_EQ(found.clusters.label[i], i % 5) << "point " << i;
@@ -90,7 +90,7 @@ TEST(KMeans, FindsNoMoreClustersThanThereAreDifferentPoints) {
 }
 
 TEST(KMeans, LeavesEveryPointWithItsNearestMean) {
-  const auto points = planted(five_centres, 60, 0.5);
+  const auto points = planted(kFiveCentres, 60, 0.5);
   const Clustering clustering = k_means(points, 4, 9);
   ASSERT_EQ(clustering.count, 4);
   std::vector<Latent> means(4, Latent{});
@@ -109,7 +109,7 @@ TEST(KMeans, LeavesEveryPointWithItsNearestMean) {
 }
 
 TEST(Silhouette, AgreesWithThePlainFormula) {
-  auto points = planted(five_centres, 20, 0.4);
+  auto points = planted(kFiveCentres, 20, 0.4);
   Clustering clustering = k_means(points, 4, 2);
   points.push_back({9, 9});
   clustering.label.push_back(clustering.count++);
@@ -128,7 +128,7 @@ TEST(SingleLinkage, JoinsWhatAChainOfShortStepsJoins) {
 }
 
 TEST(SingleLinkage, IsTheTransitiveClosureOfNearness) {
-  const auto points = planted(five_centres, 30, 0.2);
+  const auto points = planted(kFiveCentres, 30, 0.2);
   const std::size_t n = points.size();
   std::vector<std::vector<char>> joined(n, std::vector<char>(n));
   for (std::size_t i = 0; i < n; ++i) {
@@ -149,7 +149,7 @@ TEST(SingleLinkage, IsTheTransitiveClosureOfNearness) {
 }
 
 TEST(ReferenceClusters, AreBlindToAffineMapsCommonToBothAxes) {
-  auto points = planted(five_centres, 30, 0.05);
+  auto points = planted(kFiveCentres, 30, 0.05);
   const Clustering before = reference_clusters(points);
   for (Latent& point : points) point = {40 * point[0] - 3, 40 * point[1] - 3};
   EXPECT_EQ(reference_clusters(points).label, before.label);

@@ -11,14 +11,14 @@
 namespace weft {
 namespace {
 
-constexpr double xnorm = 6;
+constexpr double kXnorm = 6;
 
 ConnectivityMetrics compare(const Assembly& assembly, const WholeModel& model) {
   Communicator& world = test_world();
   TemporaryFolder folder(world);
   const Truth truth(write_assembly(world, folder.path(), assembly, true));
   const FakeModel own(model, world);
-  return compare_connectivity(world, own, fix_gauge(world, own, xnorm), truth);
+  return compare_connectivity(world, own, fix_gauge(world, own, kXnorm), truth);
 }
 
 /// Learned and true weight of each pair, the learned one multiplied with c / g.
@@ -60,7 +60,7 @@ TEST(CompareConnectivity, AgreesWithThePlainFormulasOverMoreThanOneBlockOfRows) 
 
   // psi is monotone, so its median is the value at the middle of the window; psi and phi are 0 at 0, so b is
   // 0.
-  const double c = model.psi(xnorm * (0.8 + 0.2 * 499 / 999));
+  const double c = model.psi(kXnorm * (0.8 + 0.2 * 499 / 999));
   const Pairs all(assembly, model, c, true), off(assembly, model, c, false);
   const double covariance = deviations(all.learned, all.truth), variance = deviations(all.truth, all.truth);
   double error = 0, squares = 0;

@@ -9,8 +9,8 @@
 namespace weft {
 namespace {
 
-constexpr std::size_t neurons = 200;
-constexpr std::size_t hidden = 64;
+constexpr std::size_t kNeurons = 200;
+constexpr std::size_t kHidden = 64;
 
 class GoldenFile {
  public:
@@ -56,17 +56,17 @@ class GoldenFile {
 class GoldenMlp {
  public:
   GoldenMlp(const GoldenFile& file, const std::string& group, std::size_t inputs)
-      : weight0_(file.floats(group + "/weight0", hidden * inputs)),
-        bias0_(file.floats(group + "/bias0", hidden)),
-        weight1_(file.floats(group + "/weight1", hidden * hidden)),
-        bias1_(file.floats(group + "/bias1", hidden)),
-        weight2_(file.floats(group + "/weight2", hidden)),
+      : weight0_(file.floats(group + "/weight0", kHidden * inputs)),
+        bias0_(file.floats(group + "/bias0", kHidden)),
+        weight1_(file.floats(group + "/weight1", kHidden * kHidden)),
+        bias1_(file.floats(group + "/bias1", kHidden)),
+        weight2_(file.floats(group + "/weight2", kHidden)),
         bias2_(file.floats(group + "/bias2", 1)) {}
 
   double operator()(const std::vector<double>& input) const {
     const auto second = layer(weight1_, bias1_, layer(weight0_, bias0_, input));
     double value = bias2_[0];
-    for (std::size_t i = 0; i < hidden; ++i) value += weight2_[i] * second[i];
+    for (std::size_t i = 0; i < kHidden; ++i) value += weight2_[i] * second[i];
     return value;
   }
 
@@ -89,20 +89,20 @@ class GoldenMlp {
 Assembly golden_assembly() {
   const GoldenFile file;
   Assembly assembly;
-  assembly.connectivity = file.floats("connectivity", neurons * neurons);
-  assembly.types.neuron_type = file.integers("neuron_type", neurons);
+  assembly.connectivity = file.floats("connectivity", kNeurons * kNeurons);
+  assembly.types.neuron_type = file.integers("neuron_type", kNeurons);
   const auto parameters = file.floats("parameters", 12);
   assembly.types.parameters.assign(parameters.begin(), parameters.end());
   assembly.frames = 40;
-  assembly.activity = random_activity(assembly.frames, neurons, file.attribute("/", "xnorm") / 1.5);
+  assembly.activity = random_activity(assembly.frames, kNeurons, file.attribute("/", "xnorm") / 1.5);
   return assembly;
 }
 
 GoldenCase::GoldenCase(const std::string& name) {
   const GoldenFile file;
-  model.connectivity = file.floats(name + "/learned/W", neurons * neurons);
-  const auto a = file.floats(name + "/learned/a", neurons * 2);
-  for (std::size_t i = 0; i < neurons; ++i) model.latents.push_back({a[2 * i], a[2 * i + 1]});
+  model.connectivity = file.floats(name + "/learned/W", kNeurons * kNeurons);
+  const auto a = file.floats(name + "/learned/a", kNeurons * 2);
+  for (std::size_t i = 0; i < kNeurons; ++i) model.latents.push_back({a[2 * i], a[2 * i + 1]});
   model.psi = [mlp = GoldenMlp(file, name + "/learned/psi", 1)](double x) { return mlp({x}); };
   model.phi = [mlp = GoldenMlp(file, name + "/learned/phi", 3), latents = model.latents](std::int64_t neuron,
                                                                                          double x) {
@@ -113,8 +113,8 @@ GoldenCase::GoldenCase(const std::string& name) {
   r2 = file.attribute(name, "R2");
   accuracy = file.attribute(name, "accuracy");
   clusters = static_cast<std::int64_t>(file.attribute(name, "n_clusters"));
-  corrected_connectivity = file.floats(name + "/corrected_W", neurons * neurons);
-  cluster_label = file.integers(name + "/cluster_label", neurons);
+  corrected_connectivity = file.floats(name + "/corrected_W", kNeurons * kNeurons);
+  cluster_label = file.integers(name + "/cluster_label", kNeurons);
 }
 
 }  // namespace weft

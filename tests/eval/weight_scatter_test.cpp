@@ -12,14 +12,14 @@
 namespace weft {
 namespace {
 
-constexpr std::int64_t bins = 10;
+constexpr std::int64_t kBins = 10;
 
 WeightScatter scatter(const Assembly& assembly, const WholeModel& model) {
   Communicator& world = test_world();
   TemporaryFolder folder(world);
   const Truth truth(write_assembly(world, folder.path(), assembly, true));
   const FakeModel own(model, world);
-  return scatter_weights(world, own, fix_gauge(world, own, 6), truth, bins);
+  return scatter_weights(world, own, fix_gauge(world, own, 6), truth, kBins);
 }
 
 TEST(ScatterWeights, CountsEveryPairOffTheDiagonalInItsBin) {
@@ -28,7 +28,7 @@ TEST(ScatterWeights, CountsEveryPairOffTheDiagonalInItsBin) {
   const WeightScatter result = scatter(assembly, model);
 
   const double c = model.psi(6 * (0.8 + 0.2 * 499 / 999));
-  std::vector<std::int64_t> expected(bins * bins);
+  std::vector<std::int64_t> expected(kBins * kBins);
   std::int64_t outside = 0;
   for (std::int64_t i = 0; i < 60; ++i) {
     const double gain = assembly.types.parameters[3 * (i % 3)];
@@ -39,8 +39,8 @@ TEST(ScatterWeights, CountsEveryPairOffTheDiagonalInItsBin) {
       };
       const auto row = bin_of(model.connectivity[60 * i + j] * c / gain);
       const auto column = bin_of(assembly.connectivity[60 * i + j]);
-      const bool shown = std::min(row, column) >= 0 && std::max(row, column) < bins;
-      if (shown) ++expected[row * bins + column];
+      const bool shown = std::min(row, column) >= 0 && std::max(row, column) < kBins;
+      if (shown) ++expected[row * kBins + column];
       outside += !shown;
     }
   }

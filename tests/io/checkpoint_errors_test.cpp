@@ -90,7 +90,8 @@ TEST_F(CheckpointErrors, DamagedCommonFile) {
 
 TEST_F(CheckpointErrors, UnknownArray) {
   const Checkpoint checkpoint(step_folder());
-  expect_user_error([&] { checkpoint.read_rows("adam/m", GlobalRow{0}, 1); }, {"no dataset adam/m"});
+  std::vector<float> row(1);
+  expect_user_error([&] { checkpoint.read_rows("adam/m", GlobalRow{0}, 1, row); }, {"no dataset adam/m"});
   expect_user_error([&] { checkpoint.read_common("psi"); }, {"common.h5: no dataset psi"});
 }
 

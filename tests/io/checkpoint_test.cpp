@@ -55,6 +55,13 @@ class NoMoreFiles {
   rlimit before_;
 };
 
+std::vector<float> rows_of(const Checkpoint& checkpoint, const std::string& name, std::int64_t first,
+                           std::int64_t rows, std::int64_t columns) {
+  std::vector<float> values(static_cast<std::size_t>(rows * columns));
+  checkpoint.read_rows(name, GlobalRow{first}, rows, values);
+  return values;
+}
+
 class CheckpointOfAllRanks : public testing::Test {
  protected:
   void save(std::int64_t step, int keep = 2) {
@@ -78,7 +85,7 @@ class CheckpointOfAllRanks : public testing::Test {
   void expect_valid(std::int64_t step) const {
     const Checkpoint checkpoint(folder(step));
     EXPECT_NO_THROW(checkpoint.verify());
-    EXPECT_EQ(checkpoint.read_rows("adam/connectivity/m", GlobalRow{0}, kNeurons),
+    EXPECT_EQ(rows_of(checkpoint, "adam/connectivity/m", 0, kNeurons, kNeurons),
               numbers<float>(0, kNeurons, kNeurons, step));
   }
 
@@ -94,11 +101,21 @@ TEST_F(CheckpointOfAllRanks, GivesEveryBlockOfRowsWhoeverWroteIt) {
   const Checkpoint checkpoint(folder(12));
   for (std::int64_t first = 0; first < kNeurons; ++first) {
     for (std::int64_t count = 0; first + count <= kNeurons; ++count) {
-      EXPECT_EQ(checkpoint.read_rows("adam/connectivity/m", GlobalRow{first}, count),
+      EXPECT_EQ(rows_of(checkpoint, "adam/connectivity/m", first, count, kNeurons),
                 numbers<float>(first, count, kNeurons, 12));
-      EXPECT_EQ(checkpoint.read_rows_double("embedding", GlobalRow{first}, count),
-                numbers<double>(first, count, 2, 12));
+      EXPECT_EQ(rows_of(checkpoint, "embedding", first, count, 2), numbers<float>(first, count, 2, 12));
     }
+  }
+}
+
+TEST_F(CheckpointOfAllRanks, RowsOfAnotherLengthAreRefused) {
+  save(12);
+  const Checkpoint checkpoint(folder(12));
+  std::vector<float> values(3 * 4);
+  for (const std::int64_t rows : {1, 2, 3, 4, 12}) {
+    expect_user_error([&] { checkpoint.read_rows("embedding", GlobalRow{1}, rows, values); },
+                      {"step_000000000012: embedding holds 2 numbers a row",
+                       fmt::format("expected {}", 12 / rows), "belongs to another model"});
   }
 }
 
@@ -113,7 +130,6 @@ TEST_F(CheckpointOfAllRanks, TellsOfItselfWhatWasWritten) {
   EXPECT_EQ(checkpoint.info().version, "0.1.0");
   EXPECT_TRUE(checkpoint.has("embedding") && checkpoint.has("psi/weight"));
   EXPECT_FALSE(checkpoint.has("phi/weight"));
-  EXPECT_EQ(checkpoint.common_shape("psi/weight"), (std::vector<std::int64_t>{2, 3}));
   EXPECT_EQ(checkpoint.read_common("psi/weight"), (std::vector<double>{0.5, 0.25, 12, 4, 5, 6}));
   EXPECT_EQ(checkpoint.read_common("counter"), std::vector<double>{static_cast<double>(1L << 40)});
   const std::map<std::string, std::vector<std::int64_t>> shapes{{"adam/connectivity/m", {kNeurons, kNeurons}},

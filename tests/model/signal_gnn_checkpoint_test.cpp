@@ -112,8 +112,9 @@ TEST_F(SignalGnnCheckpoint, WithAnArrayOfAnotherShapeIsRefused) {
     return arrays;
   };
   expect_refused({replaced(all.rows, "connectivity", wide), all.common},
-                 {"connectivity", std::to_string(wide.numel()), "belongs to another model"});
-  expect_refused({replaced(all.rows, "embedding", narrow), all.common}, {"embedding", "another model"});
+                 {"connectivity holds 14 numbers a row", "expected 13", "belongs to another model"});
+  expect_refused({replaced(all.rows, "embedding", narrow), all.common},
+                 {"embedding holds 1 numbers a row", "expected 2", "another model"});
   expect_refused({all.rows, replaced(all.common, "psi/bias0", long_bias)},
                  {"psi/bias0 holds 65 numbers", "expected 64", "another model"});
 }

@@ -30,6 +30,7 @@ TEST(FigureData, HoldsWhatTheEvaluationWrote) {
   ASSERT_TRUE(read.comparison);
   EXPECT_EQ(read.comparison->edges, written.comparison->edges);
   EXPECT_EQ(read.comparison->counts.values, written.comparison->counts.values);
+  EXPECT_EQ(read.comparison->outside, 17);
   EXPECT_EQ(read.latents.a.values, written.latents.a.values);
   EXPECT_EQ(read.latents.cluster, written.latents.cluster);
   EXPECT_EQ(read.latents.type, written.latents.type);

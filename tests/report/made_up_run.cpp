@@ -62,6 +62,7 @@ WeightComparison made_up_comparison() {
   WeightComparison comparison;
   for (std::int64_t edge = 0; edge <= bins; ++edge)
     comparison.edges.push_back(-1.2 + 0.08 * static_cast<double>(edge));
+  comparison.outside = 17;
   comparison.counts = make_table(bins, bins, [](std::int64_t learned, std::int64_t truth) {
     return std::floor(1000 * std::exp(-static_cast<double>((learned - truth) * (learned - truth))));
   });
@@ -145,6 +146,7 @@ FigureData made_up_figures(bool with_truth) {
   data.phi = made_up_phi(with_truth);
   data.psi = made_up_psi(with_truth);
   data.loss = made_up_loss();
+  data.scale = {7, 0.02};
   return data;
 }
 
@@ -161,6 +163,7 @@ void write_evaluation(const std::filesystem::path& path, const FigureData& data)
   if (data.comparison) {
     put(file, "scatter/edges", data.comparison->edges);
     put(file, "scatter/counts", data.comparison->counts);
+    file.dataset("scatter/counts").attributes().write("outside", data.comparison->outside);
   }
   put(file, "latents/a", data.latents.a);
   put(file, "latents/cluster", data.latents.cluster);
@@ -200,7 +203,8 @@ void write_run(const std::filesystem::path& folder, bool with_truth) {
       R"("connectivity": {"r2": 0.99871, "slope": 1.0203, "r2_strict": 0.9956, "relative_error": 0.03}, )";
   write_text_atomically(folder / "results" / "metrics.json",
                         R"({"name": "name <i>\"R&D\"</i>", )" + (with_truth ? truth_metrics : std::string()) +
-                            R"("clusters": {"count": 3, "silhouette": 0.97}, "timing": {"train_s": 12.5},
+                            R"("clusters": {"count": 3, "silhouette": 0.97}, "data": {"xnorm": 7},
+                            "gauge": {"plateau_variation": 0.31}, "timing": {"train_s": 12.5},
                             "memory": {"peak_bytes_max_rank": 1610612736}, "provenance": {"version": "9.9"}})");
   write_text_atomically(folder / "config.yaml", "name: x # </pre><script>alert(1)</script>\nseed: 42\n");
 }

@@ -28,6 +28,11 @@ TEST(HeadlineTiles, ShowTheNumbersThatAReaderLooksFor) {
   EXPECT_EQ(tiles.back().note, "accuracy 1");
 }
 
+TEST(HeadlineTiles, KnowNoNegativeZero) {
+  const auto tiles = headline_tiles(json::parse(R"({"connectivity": {"r2": -0.00004, "slope": -0.00006}})"));
+  EXPECT_THAT(tiles, ElementsAre(Field(&ReportRow::value, "0.0000"), Field(&ReportRow::value, "-0.0001")));
+}
+
 TEST(HeadlineTiles, LeaveOutWhatIsUnknown) {
   const auto tiles =
       headline_tiles(json::parse(R"({"clusters": {"count": 2}, "connectivity": {"r2": null}})"));

@@ -218,6 +218,53 @@ TEST(Panels, DoWithoutATruth) {
   EXPECT_FALSE(fs::exists(folder.path() / "panel_g_phi_true.dat"));
 }
 
+std::string caption_of(const std::vector<Panel>& panels, const std::string& letter) {
+  for (const Panel& panel : panels)
+    if (panel.letter() == letter) return panel.caption;
+  return "";
+}
+
+TEST(Panels, SayWhichNeuronsASampleHolds) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(true);
+  data.latents.a.rows = 48;
+  data.latents.a.values.resize(96);
+  for (auto* of_neuron : {&data.latents.type, &data.latents.cluster}) of_neuron->resize(48);
+  for (std::int64_t& neuron : data.connectivity.index) neuron *= 2;
+
+  EXPECT_THAT(caption_of(draw_panels(folder.path(), data), "d"), HasSubstr("W of every 2nd neuron, in the"));
+  EXPECT_THAT(read_text(folder.path() / "panel_c_connectivity_true.svg"), HasSubstr("every 2nd neuron"));
+
+  data.connectivity.index.back() += 1;
+  EXPECT_THAT(caption_of(draw_panels(folder.path(), data), "c"),
+              HasSubstr("24 of the 48 neurons, evenly spaced"));
+}
+
+TEST(Panels, CountThePairsBeyondTheAxes) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(true);
+  data.comparison->counts = {30, 30, std::vector<double>(900, 1.0)};
+  data.comparison->r2 = 0.0004;
+  data.comparison->slope = -0.0004;
+
+  EXPECT_THAT(caption_of(draw_panels(folder.path(), data), "e"), HasSubstr("17 of 917 lie beyond the axes"));
+  EXPECT_THAT(read_text(folder.path() / "panel_e_comparison.svg"), HasSubstr("slope = 0.000"));
+}
+
+TEST(Panels, SayHowPsiIsScaledAndWhatOfItIsDrawn) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(true);
+
+  const std::string scaled = caption_of(draw_panels(folder.path(), data), "h");
+  EXPECT_THAT(scaled, HasSubstr("median over the outer fifth of the window, x from 5.6 to 7."));
+  EXPECT_THAT(scaled, HasSubstr("from -5 to 5; the data file holds -7 to 8, the observed range"));
+
+  data.scale.plateau_variation.reset();
+  const auto panels = draw_panels(folder.path(), data);
+  EXPECT_THAT(caption_of(panels, "h"), HasSubstr("as learned"));
+  EXPECT_THAT(caption_of(panels, "d"), HasSubstr("as learned, for ψ* has no plateau"));
+}
+
 TEST(Panels, DoWithoutALossHistory) {
   const TemporaryFolder folder;
   FigureData data = made_up_figures(false);

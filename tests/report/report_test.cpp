@@ -71,6 +71,9 @@ TEST(Report, ShowsPanelsMetricsAndConfig) {
   EXPECT_THAT(html,
               HasSubstr(encode_base64(read_text(folder.path() / "results" / "panel_e_comparison.png"))));
   EXPECT_THAT(read_text(folder.path() / "results" / "panel_e_comparison.svg"), HasSubstr("slope = 1.020"));
+  EXPECT_THAT(read_text(folder.path() / "results" / "panel_h_psi.svg"),
+              HasSubstr("plateau not level: varies by 31 %"));
+  EXPECT_THAT(text, HasSubstr("there it still varies by 31 % of that median"));
 }
 
 TEST(Report, TakesNameAndConfigLiterally) {

@@ -12,8 +12,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <ATen/ops/full.h>
-
 #include "weft/core/log.hpp"
 
 #include "support/mpi_main.hpp"
@@ -174,36 +172,35 @@ TEST_F(LoadTrainingData, NeuronsThatAreConstantEachAreNot) {
                                      dataset([](auto, auto neuron) { return static_cast<float>(neuron); })));
 }
 
-/// (frames x own rows) of an assembly of 13 neurons that each keep `value` of themselves.
-at::Tensor steady(std::int64_t frames, const std::function<double(std::int64_t)>& value) {
-  const RowPartition partition(13, test_world().size());
-  const int shard = test_world().rank();
-  at::Tensor activity = at::full({frames, partition.size(shard)}, 0.0, at::kFloat);
-  for (std::int64_t i = 0; i < partition.size(shard); ++i) {
-    activity.select(1, i).fill_(value(partition.begin(shard) + i));
+class ActivityScale : public LoadTrainingData {
+ protected:
+  ActivityScale() { info.neurons = 13; }
+  double scale(const Value& activity) {
+    return load_training_data(test_world(), dataset(activity, negative)).activity_scale;
   }
-  return activity;
-}
+};
 
-TEST(ActivityScale, IsOfAllNeuronsTogether) {
+TEST_F(ActivityScale, IsOfAllNeuronsTogether) {
   // 0, 10, ..., 120: the standard deviation over 13 neurons is 37.42, over those of a shard much less.
-  EXPECT_EQ(activity_scale(test_world(), steady(1000, [](auto i) { return 10.0 * i; })), 56);
+  info.frames = 1000;
+  EXPECT_EQ(scale([](auto, auto neuron) { return 10.0F * static_cast<float>(neuron); }), 56);
 }
 
-TEST(ActivityScale, IsOfOneSampleLess) {
+TEST_F(ActivityScale, IsOfOneSampleLess) {
   // Of a single frame 0, 1, ..., 12, times 3.42: 1.5 x 13.32 = 19.98 with N - 1, 19.19 with N.
-  EXPECT_EQ(activity_scale(test_world(), steady(1, [](auto i) { return 3.42 * i; })), 20);
+  info.frames = 1;
+  EXPECT_EQ(scale([](auto, auto neuron) { return 3.42F * static_cast<float>(neuron); }), 20);
 }
 
-TEST(ActivityScale, IsBlindToAnOffset) {
-  at::Tensor activity = steady(1000, [](auto) { return 4096.0; });
-  activity.slice(0, 0, 1000, 2).add_(4);
-  activity.slice(0, 1, 1000, 2).sub_(4);
-  EXPECT_EQ(activity_scale(test_world(), activity), 6);
+TEST_F(ActivityScale, IsBlindToAnOffset) {
+  info.frames = 1000;
+  EXPECT_EQ(scale([](auto frame, auto) { return frame % 2 == 0 ? 4100.0F : 4092.0F; }), 6);
 }
 
-TEST(ActivityScale, IsOneAtTheLeast) {
-  EXPECT_EQ(activity_scale(test_world(), steady(10, [](auto i) { return 1e-3 * i; })), 1);
+TEST_F(ActivityScale, OfWeakActivityIsNotRounded) {
+  // The standard deviation over 0, 1, ..., 12 is 3.742, for ten frames of them.
+  info.frames = 10;
+  EXPECT_NEAR(scale([](auto, auto neuron) { return 0.01F * static_cast<float>(neuron); }), 0.0563, 1e-4);
 }
 
 }  // namespace

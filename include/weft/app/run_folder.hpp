@@ -43,6 +43,9 @@ void discard_from(const RunFolder& folder, Stage stage);
 /// Writes config.yaml: the resolved config under a comment with version and commit.
 void save_config(const RunFolder& folder, const Config& config);
 
+/// Whether a config.yaml is one that save_config wrote.
+bool is_resolved(const std::filesystem::path& config);
+
 /// What the finished stages noted of themselves: seconds, ranks, threads, peak bytes. An empty object before
 /// the first.
 nlohmann::json load_timings(const RunFolder& folder);

@@ -17,7 +17,7 @@ struct StageContext {
 };
 
 /// Runs one stage from the files of the stage before it, and notes its time and memory in log/timings.json.
-/// Replaces nothing: the stage's own result must not be there. @collective
+/// The stage's own result, if there was one, must have been discarded. @collective
 /// @throws UserError on all ranks.
 void run_stage(const StageContext& context, Stage stage);
 

@@ -61,5 +61,9 @@ Config default_config();
 std::size_t item_count(const Config& config, const Key& key);
 /// The value as it is written in YAML; numbers read back to the same bits.
 std::string value_text(const Config& config, const Key& key, std::size_t item = 0);
+/// Whether the key's value shows in what `stage` writes, directly or through the files of a stage before it;
+/// `stage_hash` is of these keys. With `data.path`, keys of the simulation matter to the simulate stage
+/// alone.
+bool matters(const Config& config, const Key& key, Stage stage);
 
 }  // namespace weft

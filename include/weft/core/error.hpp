@@ -29,6 +29,12 @@ class UserError : public std::runtime_error {
 class InternalError : public std::runtime_error {
  public:
   explicit InternalError(std::string_view what, std::source_location where = std::source_location::current());
+  /// Takes over the message of another rank's bug, which names the place and the stack there.
+  static InternalError passed_on(const std::string& message) { return InternalError(message, Finished{}); }
+
+ private:
+  struct Finished {};
+  InternalError(const std::string& message, Finished) : std::runtime_error(message) {}
 };
 
 /// Throws InternalError unless `invariant` holds.

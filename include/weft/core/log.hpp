@@ -16,10 +16,6 @@ enum class LogLevel { debug, info, warning, error, off };
 void log(LogLevel level, std::string_view line);
 
 template <typename... Args>
-void log_debug(fmt::format_string<Args...> format, Args&&... args) {
-  log(LogLevel::debug, fmt::format(format, std::forward<Args>(args)...));
-}
-template <typename... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {
   log(LogLevel::info, fmt::format(format, std::forward<Args>(args)...));
 }
@@ -30,8 +26,8 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
 
 /// For the program: shows lines of `level` and above on stderr.
 void log_to_terminal(LogLevel level);
-/// For the program: also appends every line of level info and above to a file, with the time. Replaces an
-/// earlier file.
+/// For the program: also appends every line of level info and above to a file, with the time, behind what an
+/// earlier run wrote.
 /// @throws UserError where the file cannot be opened.
 void log_to_file(const std::filesystem::path& path);
 

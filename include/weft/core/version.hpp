@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace weft {
@@ -14,5 +15,7 @@ struct BuildInfo {
 };
 
 BuildInfo build_info();
+/// "<version> (<commit>)", as files and messages name it.
+std::string version_line();
 
 }  // namespace weft

@@ -24,7 +24,7 @@ struct TimeSeriesFigure {
 };
 
 /// The most neurons of ConnectivityFigure's inset.
-constexpr std::int64_t inset_neurons = 20;
+constexpr std::int64_t kInsetNeurons = 20;
 
 /// W of neurons spread over the assembly, and of the first ones, [post, pre].
 struct ConnectivityFigure {

@@ -52,12 +52,13 @@ class Checkpoint {
   const CheckpointInfo& info() const;
   const std::filesystem::path& folder() const;
   bool has(const std::string& name) const;
-  /// Rows [first_row, first_row + rows) of an array of the shards, whichever files hold them; row-major.
-  std::vector<float> read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows) const;
-  std::vector<double> read_rows_double(const std::string& name, GlobalRow first_row, std::int64_t rows) const;
+  /// Rows [first_row, first_row + rows) of an array of the shards, whichever files hold them, straight into
+  /// `values`: row-major, `values.size() / rows` numbers a row. @throws UserError where there is no such
+  /// array or its rows are of another length.
+  void read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
+                 std::span<float> values) const;
   /// An array of common.h5, flattened, converted to double.
   std::vector<double> read_common(const std::string& name) const;
-  std::vector<std::int64_t> common_shape(const std::string& name) const;
   /// Names of all arrays with their shapes and the file(s) that hold them, for `weft inspect`.
   std::map<std::string, std::vector<std::int64_t>> arrays() const;
   /// Recomputes every file's xxh3. @throws UserError that names the file that differs.

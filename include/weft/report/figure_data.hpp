@@ -37,6 +37,7 @@ struct ConnectivitySample {
 struct WeightComparison {
   std::vector<double> edges;  ///< (B + 1) of the bins, evenly spaced, for both axes
   Table counts;               ///< (B x B) [learned bin, true bin]
+  std::int64_t outside = 0;   ///< pairs beyond the edges
   std::optional<double> r2, slope;
 };
 
@@ -58,9 +59,15 @@ struct SharedFunction {
   std::vector<double> x, learned, truth;  ///< (P); truth may be empty
 };
 
-/// The terms of the training loss at each recorded step.
+/// The terms of the training loss, divided by N: means over the steps from one record to the next.
 struct LossHistory {
   std::vector<double> step, total, data, phi_zero, psi_monotone;  ///< (K)
+};
+
+/// What the metrics say of the scale that psi and W are shown in.
+struct ScaleFacts {
+  double xnorm = 0;                         ///< functions are compared on [-xnorm, xnorm]; 0 where unknown
+  std::optional<double> plateau_variation;  ///< none where psi has no plateau: psi and W are then as learned
 };
 
 /// All that the panels show.
@@ -72,6 +79,7 @@ struct FigureData {
   NeuronFunctions phi;
   SharedFunction psi;
   std::optional<LossHistory> loss;
+  ScaleFacts scale;
 };
 
 /// Reads what an evaluation left in `evaluation.h5`. What depends on a truth that is unknown stays empty.

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weft/report/figure_data.hpp"
@@ -13,6 +14,9 @@ struct Panel {
   std::string file;     ///< such as "panel_b_activity"
   std::string title;    ///< such as "Activity of sample neurons"
   std::string caption;  ///< what is seen and how it is defined
+
+  /// "b" of "panel_b_activity".
+  std::string letter() const { return file.substr(std::string_view("panel_").size(), 1); }
 };
 
 /// Draws panels b to h of Supplementary Figure 11 of Allier et al. 2026, and the loss as panel i, into

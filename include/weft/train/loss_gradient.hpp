@@ -48,7 +48,17 @@ class LossGradient {
 
  private:
   struct Small;
+  struct PsiPass;
+  struct PhiPass;
+  struct EmbeddingGradient;
 
+  PsiPass evaluate_psi(const SignalGnn& model, const at::Tensor& x) const;
+  PhiPass evaluate_phi(const SignalGnn& model, const at::Tensor& x) const;
+  void differentiate_psi(const SignalGnn& model, const PsiPass& pass, const at::Tensor& slope,
+                         Small& small) const;
+  EmbeddingGradient differentiate_phi(const SignalGnn& model, const PhiPass& pass, const at::Tensor& residual,
+                                      Small& small) const;
+  void scale(const Small& small, const at::Tensor& embedding_zero, StepGradient& gradient) const;
   at::Tensor gather_rows(const at::Tensor& own, const RowPartition& partition, at::Tensor& extra) const;
   at::Tensor scatter_rows(const at::Tensor& all, const RowPartition& partition, int shard) const;
   void gather_replicas(StepGradient& gradient) const;

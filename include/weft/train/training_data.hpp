@@ -19,7 +19,7 @@ struct TrainingData {
   at::Tensor activity;               ///< (T x rows) float32, time first
   at::Tensor derivative;             ///< (T x rows) float32 [1 / time units]
   std::vector<std::int64_t> frames;  ///< the frames that have a derivative, ascending
-  double activity_scale = 1;  ///< the reference's xnorm: 1.5 standard deviations of all activity, rounded
+  double activity_scale = 1;         ///< xnorm: activity_scale_of the standard deviation of all activity
 };
 
 /// Reads this shard's columns. A dataset without derivatives gets forward differences within each trajectory,
@@ -27,9 +27,5 @@ struct TrainingData {
 /// @throws UserError on all ranks: values that are not finite (frame and neuron named), fewer neurons than
 /// ranks, constant activity.
 TrainingData load_training_data(Communicator& rows, const Dataset& dataset);
-
-/// The reference's xnorm of the whole assembly: round(1.5 * std(x)), 1 at the least. @collective over the row
-/// shards.
-double activity_scale(Communicator& rows, const at::Tensor& activity);
 
 }  // namespace weft
