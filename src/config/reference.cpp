@@ -22,7 +22,8 @@ A run is described by one YAML file. Its values come from three places, each of 
    (`--set 'training.loss={l1: 1e-5, l2: 0}'`) or one item of a list (`--set simulation.types.0.gain=5`) can be set too.
 
 `weft config CONFIG` prints all keys with the values that come of it. That is what each run keeps in its own folder as
-`config.yaml`, and a run from that file is the same run.
+`config.yaml`, and a run from that file is the same run. What the keys of `training` stand for, with formulas, is told
+in [training.md](training.md).
 
 ## Example
 
@@ -63,8 +64,6 @@ files, those of the stages before it included. `weft run` skips a stage whose fi
 refuses where the hash has changed: `--redo STAGE` then makes them anew, another `--output` keeps both. When
 `data.path` is set, nothing is simulated and the keys of `simulation` decide nothing from the training on. A key that
 decides nothing may be changed at any time; results then agree to rounding.
-
-What the keys of `training` do is told in [training.md](training.md).
 )";
 
 constexpr std::string_view kExponentRule = R"(

@@ -12,7 +12,7 @@ namespace weft {
 /// The terms of the loss of one batch, as weighted in their sum.
 struct Losses {
   double data = 0;          ///< |R|, the un-squared norm over all frames and neurons
-  double phi_zero = 0;      ///< B c |phi(0, a)|
+  double phi_zero = 0;      ///< B c |phi(a, 0)|
   double psi_monotone = 0;  ///< c sum_b |relu(psi(x_b) - psi(x_b + delta))|
   double total() const { return data + phi_zero + psi_monotone; }
 };
@@ -30,7 +30,7 @@ struct StepGradient {
 /// Loss and gradient of the published training (Allier et al. 2026; its code at 995d621: un-squared norms),
 /// computed densely: psi on the neurons, one product with W, no edge list.
 ///
-///     M = W psi(x)     R = phi(x, a) + M - y     L = |R| + B c0 |phi(0, a)| + c1 sum_b |relu(psi(x_b) -
+///     M = W psi(x)     R = phi(a, x) + M - y     L = |R| + B c0 |phi(a, 0)| + c1 sum_b |relu(psi(x_b) -
 ///     psi(x_b + delta))|
 ///
 /// The gradient of a norm at 0 is 0. Terms of W alone (l1, l2) belong to ConnectivityOptimizer.
