@@ -15,8 +15,7 @@ const std::map<std::string, Stage> kStages{{"simulate", Stage::simulate},
                                            {"train", Stage::train},
                                            {"evaluate", Stage::evaluate},
                                            {"report", Stage::report}};
-const std::map<std::string, LogLevel> kLevels{{"debug", LogLevel::debug},
-                                              {"info", LogLevel::info},
+const std::map<std::string, LogLevel> kLevels{{"info", LogLevel::info},
                                               {"warning", LogLevel::warning},
                                               {"error", LogLevel::error},
                                               {"off", LogLevel::off}};

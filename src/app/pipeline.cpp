@@ -1,7 +1,5 @@
 #include "weft/app/pipeline.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

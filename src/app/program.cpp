@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <omp.h>
-#include <unistd.h>
 
 #include "weft/app/command_line.hpp"
 #include "weft/app/inspect.hpp"

@@ -41,20 +41,6 @@ std::string key_of_report(const fs::path& page) {
 
 }  // namespace
 
-std::string stage_name(Stage stage) {
-  switch (stage) {
-    case Stage::simulate:
-      return "simulate";
-    case Stage::train:
-      return "train";
-    case Stage::evaluate:
-      return "evaluate";
-    case Stage::report:
-      return "report";
-  }
-  throw InternalError("an unknown stage");
-}
-
 std::string stage_key(const Config& config, Stage stage) {
   const std::string hash = stage_hash(config, stage);
   if (config.data.path.empty() || stage == Stage::simulate) return hash;
@@ -102,9 +88,7 @@ void discard_from(const RunFolder& folder, Stage stage) {
 bool is_resolved(const fs::path& config) { return read_text(config).starts_with(kResolved); }
 
 void save_config(const RunFolder& folder, const Config& config) {
-  const BuildInfo build = build_info();
-  write_text_atomically(
-      folder.config(), fmt::format("{}{} ({})\n{}", kResolved, build.version, build.commit, to_yaml(config)));
+  write_text_atomically(folder.config(), fmt::format("{}{}\n{}", kResolved, version_line(), to_yaml(config)));
 }
 
 nlohmann::json load_timings(const RunFolder& folder) {

@@ -87,27 +87,12 @@ std::string_view parent_of(std::string_view path) {
   return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
 }
 
-std::string_view stage_name(Stage stage) {
-  switch (stage) {
-    case Stage::simulate:
-      return "simulate";
-    case Stage::train:
-      return "train";
-    case Stage::evaluate:
-      return "evaluate";
-    case Stage::report:
-      return "report";
-  }
-  return "";
-}
-
 std::string default_text(const Key& key) {
   return key.path == "name" ? "the file's name" : fmt::format("`{}`", value_text(default_config(), key));
 }
 
 std::string row(const Key& key) {
-  const std::string decides =
-      key.matters_to.empty() ? "nothing" : std::string(stage_name(key.matters_to.front()));
+  const std::string decides = key.matters_to.empty() ? "nothing" : stage_name(key.matters_to.front());
   return fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", key.path, type_of(key), default_text(key),
                      range_text(key.range), decides, key.meaning);
 }

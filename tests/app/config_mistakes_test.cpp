@@ -40,8 +40,8 @@ TEST_F(ConfigMistakes, FewerNeuronsThanRanks) {
 }
 
 TEST_F(ConfigMistakes, ReplicasThatDoNotDivideTheRanks) {
-  expect_mistake(run({"--set", "training.replicas=3"}, 2),
-                 {"training.replicas", "3 replicas for 2 ranks", "a divisor"});
+  expect_mistake(run({"--set", "training.replicas=4"}, 2),
+                 {"training.replicas", "4 replicas for 2 ranks", "a divisor"});
 }
 
 TEST_F(ConfigMistakes, ANegativeTimeStep) {

@@ -1,6 +1,6 @@
 #include "weft/train/training_data.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>

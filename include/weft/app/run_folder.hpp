@@ -26,9 +26,6 @@ struct RunFolder {
   std::filesystem::path log() const { return path / "log" / "weft.log"; }
 };
 
-/// The name of a stage, as the command line and messages have it.
-std::string stage_name(Stage stage);
-
 /// What a stage's result depends on: the hash of the config keys that matter to it, and, where it works on a
 /// dataset from elsewhere, that file's size and time of change. @throws UserError where that dataset is
 /// missing.

@@ -97,6 +97,9 @@ std::string to_yaml(const Config& config);
 
 enum class Stage { simulate, train, evaluate, report };
 
+/// The name of a stage, as the command line and messages have it. Local.
+std::string stage_name(Stage stage);
+
 /// A hash of the keys that decide what a stage writes: its own keys and those of the stages before it.
 /// `threads` and `name` decide nothing. 16 hexadecimal digits. Local.
 std::string stage_hash(const Config& config, Stage stage);

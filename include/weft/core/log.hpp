@@ -9,7 +9,7 @@
 
 namespace weft {
 
-enum class LogLevel { debug, info, warning, error, off };
+enum class LogLevel { info, warning, error, off };
 
 /// Hands a line to whatever the program attached; the library itself never prints. Safe from any thread.
 /// Local.

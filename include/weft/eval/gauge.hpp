@@ -17,8 +17,7 @@ struct ActivityStatistics {
   double standard_deviation = 0;
   double minimum = 0;
   double maximum = 0;
-  /// round(1.5 standard deviations), halves to even: the half-width of the window on which functions are
-  /// compared. Not rounded where that would be 0.
+  /// activity_scale_of the standard deviation: the half-width of the window on which functions are compared.
   double xnorm = 0;
 };
 

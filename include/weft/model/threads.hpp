@@ -2,8 +2,8 @@
 
 namespace weft {
 
-/// Makes our own loops and LibTorch use so many threads in this process. Without it LibTorch chooses for both when it is
-/// first used. Local; to be called from the main thread.
+/// Makes our own loops and LibTorch use so many threads in this process. Without it LibTorch chooses for both
+/// when it is first used. Local; to be called from the main thread.
 void set_threads(int threads);
 
 }  // namespace weft
