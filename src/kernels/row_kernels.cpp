@@ -1,31 +1,21 @@
 #include "weft/kernels/row_kernels.hpp"
 
+#include "kernels/instruction_set.hpp"
 #include "kernels/isa/row_kernels.hpp"
 
 namespace weft {
 namespace {
 
-bool has_avx512() {
-  static const bool answer = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  return answer;
+void choose_row_product(auto... arguments) {
+  has_avx512() ? avx512::row_product(arguments...) : avx2::row_product(arguments...);
 }
 
-template <typename T>
-void choose_row_product(RowBlock<const T> w, const T* x, std::int64_t batch, T* out) {
-  has_avx512() ? avx512::row_product(w, x, batch, out) : avx2::row_product(w, x, batch, out);
+void choose_column_product(auto... arguments) {
+  has_avx512() ? avx512::column_product(arguments...) : avx2::column_product(arguments...);
 }
 
-template <typename T>
-void choose_column_product(RowBlock<const T> w, const T* g, std::int64_t batch, T* out) {
-  has_avx512() ? avx512::column_product(w, g, batch, out) : avx2::column_product(w, g, batch, out);
-}
-
-template <typename T>
-void choose_adam_row_product(RowBlock<T> w, T* m, T* v, const AdamRowStep<T>& step, const T* next,
-                             std::int64_t next_batch, T* out) {
-  has_avx512() ? avx512::adam_row_product(w, m, v, step, next, next_batch, out)
-               : avx2::adam_row_product(w, m, v, step, next, next_batch, out);
+void choose_adam_row_product(auto... arguments) {
+  has_avx512() ? avx512::adam_row_product(arguments...) : avx2::adam_row_product(arguments...);
 }
 
 }  // namespace

@@ -2,13 +2,13 @@
 
 #include <cmath>
 
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/addmv.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/zeros.h>
+
+#include "weft/core/error.hpp"
+#include "weft/kernels/mlp_kernels.hpp"
+#include "weft/model/element_type.hpp"
 
 namespace weft {
 
@@ -60,29 +60,34 @@ at::Tensor Mlp::forward(const at::Tensor& input) const {
 }
 
 at::Tensor Mlp::forward(const at::Tensor& input, Tape& tape) const {
-  tape.input = input;
-  tape.first = at::addmm(views_.bias[0], input, views_.weight[0].t()).relu_();
-  tape.second = at::addmm(views_.bias[1], tape.first, views_.weight[1].t()).relu_();
-  return at::addmv(views_.bias[2], tape.second, views_.weight[2].view({hidden}));
+  const std::int64_t rows = input.size(0);
+  tape.input = input.contiguous();
+  tape.first = at::empty({rows, hidden}, input.options());
+  tape.second = at::empty({rows, hidden}, input.options());
+  at::Tensor output = at::empty({rows}, input.options());
+  with_element_type(parameters_, [&]<typename T>(T*) {
+    mlp_forward(parameters_.const_data_ptr<T>(), inputs_, tape.input.const_data_ptr<T>(), rows,
+                tape.first.mutable_data_ptr<T>(), tape.second.mutable_data_ptr<T>(),
+                output.mutable_data_ptr<T>());
+  });
+  return output;
 }
 
 at::Tensor Mlp::backward(const Tape& tape, std::int64_t first_row, const at::Tensor& output_gradient,
                          at::Tensor& gradient) const {
   const std::int64_t rows = output_gradient.size(0);
-  const at::Tensor input = tape.input.narrow(0, first_row, rows);
-  const at::Tensor first = tape.first.narrow(0, first_row, rows);
-  const at::Tensor second = tape.second.narrow(0, first_row, rows);
-  Layers sums = layers(gradient);
-
-  sums.weight[2].view({hidden}).addmv_(second.t(), output_gradient);
-  sums.bias[2].add_(output_gradient.sum());
-  const at::Tensor of_second =
-      at::threshold_backward(at::outer(output_gradient, views_.weight[2].view({hidden})), second, 0);
-  sums.weight[1].addmm_(of_second.t(), first);
-  sums.bias[1].add_(of_second.sum(0));
-  at::Tensor of_first = at::threshold_backward(at::mm(of_second, views_.weight[1]), first, 0);
-  sums.weight[0].addmm_(of_first.t(), input);
-  sums.bias[0].add_(of_first.sum(0));
+  require(first_row >= 0 && first_row + rows <= tape.input.size(0), "rows beyond the tape of an MLP");
+  require(gradient.is_contiguous() && gradient.numel() == parameters_.numel(),
+          "an MLP's gradient of another size");
+  const at::Tensor slope = output_gradient.contiguous();
+  at::Tensor of_first = at::empty({rows, hidden}, slope.options());
+  with_element_type(parameters_, [&]<typename T>(T*) {
+    mlp_backward(parameters_.const_data_ptr<T>(), inputs_,
+                 tape.input.const_data_ptr<T>() + first_row * inputs_,
+                 tape.first.const_data_ptr<T>() + first_row * hidden,
+                 tape.second.const_data_ptr<T>() + first_row * hidden, slope.const_data_ptr<T>(), rows,
+                 gradient.mutable_data_ptr<T>(), of_first.mutable_data_ptr<T>());
+  });
   return of_first;
 }
 

@@ -6,20 +6,10 @@
 #include <ATen/ops/zeros.h>
 
 #include "weft/core/error.hpp"
+#include "weft/model/element_type.hpp"
 
 namespace weft {
 namespace {
-
-/// Calls `work` with a null pointer of the tensor's element type.
-template <typename Work>
-void with_element_type(const at::Tensor& tensor, Work&& work) {
-  if (tensor.scalar_type() == at::kDouble) {
-    work(static_cast<double*>(nullptr));
-  } else {
-    require(tensor.scalar_type() == at::kFloat, "W is float32 or float64");
-    work(static_cast<float*>(nullptr));
-  }
-}
 
 template <typename T>
 RowBlock<const T> rows_of(const at::Tensor& w) {

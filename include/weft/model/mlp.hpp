@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "weft/core/philox.hpp"
+#include "weft/kernels/mlp_kernels.hpp"
 
 namespace weft {
 
@@ -16,7 +17,7 @@ namespace weft {
 /// one buffer serves the optimiser and the all-reduce; weights are (out x in). Local.
 class Mlp {
  public:
-  static constexpr std::int64_t hidden = 64;
+  static constexpr std::int64_t hidden = kMlpHidden;
 
   /// What the backward pass needs of a forward pass.
   struct Tape {

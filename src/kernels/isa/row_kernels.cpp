@@ -10,35 +10,10 @@
 #include <immintrin.h>
 #include <omp.h>
 
+#include "kernels/isa/vector.hpp"
+
 namespace weft::WEFT_ISA {
 namespace {
-
-/// A register's worth of T. Loads go through memcpy, since rows of x need not be aligned.
-template <typename T>
-struct Vector {
-  static constexpr std::int64_t lanes = WEFT_VECTOR_BYTES / sizeof(T);
-  typedef T Register __attribute__((vector_size(WEFT_VECTOR_BYTES)));
-
-  static Register load(const T* from) {
-    Register value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-  }
-  static Register load_part(const T* from, std::int64_t count) {
-    Register value{};
-    std::memcpy(&value, from, static_cast<std::size_t>(count) * sizeof(T));
-    return value;
-  }
-  static void store(T* to, Register value) { std::memcpy(to, &value, sizeof value); }
-  static void store_part(T* to, Register value, std::int64_t count) {
-    std::memcpy(to, &value, static_cast<std::size_t>(count) * sizeof(T));
-  }
-  static T sum(Register value) {
-    T total = 0;
-    for (std::int64_t lane = 0; lane < lanes; ++lane) total += value[lane];
-    return total;
-  }
-};
 
 // Independent chains hide the latency of a fused multiply-add; AVX2 has half the registers.
 constexpr int kChains = WEFT_VECTOR_BYTES == 64 ? 4 : 2;
