@@ -26,7 +26,7 @@ configured() {
 "$root/deploy/install-dependencies.sh"
 
 if ! configured; then
-  command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || echo "setup: nvcc is not here: a CPU-only build"
+  PATH=$PATH:/usr/local/cuda/bin nvcc --version >/dev/null 2>&1 || echo "setup: nvcc is not here: a CPU-only build"
   echo "setup: configuring into build/release"
   rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
   (cd "$root" && quietly cmake --preset release -DWEFT_LIBTORCH="$WEFT_LIBTORCH")
