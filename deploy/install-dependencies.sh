@@ -4,7 +4,6 @@
 # no sudo) it says which it would have taken and goes on: the same libraries may be there under other names.
 # Environment: WEFT_LIBTORCH, the folder that LibTorch is unpacked into or found in; all clones share the default one.
 set -euo pipefail
-PATH=$PATH:/usr/sbin:/sbin
 
 readonly torch_version=2.11.0
 readonly libtorch=${WEFT_LIBTORCH:-${XDG_CACHE_HOME:-$HOME/.cache}/weft/libtorch-$torch_version}
@@ -14,11 +13,11 @@ readonly packages=(
   libcli11-dev nlohmann-json3-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
   gnuplot-nox fonts-dejavu-core python3-h5py
 )
-# torch finds the next three through its own rpath; the last two stand in for a CUDA toolkit where there is none.
+# torch finds all of these through its own rpath; the last two it needs even on a machine without a GPU or CUDA toolkit.
 readonly wheels=(
   "torch==$torch_version" nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile==1.15.1.6
+  "nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*"
 )
-readonly runtime_wheels=("nvidia-cuda-runtime==13.0.*" "nvidia-cuda-cupti==13.0.*")
 
 missing_packages() {
   local name
@@ -41,23 +40,18 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-has_library() {
-  [[ $(ldconfig -p) == *"$1"* ]]
-}
-
 install_libtorch() {
   if [ -e "$libtorch" ] && [ -n "$(ls -A "$libtorch")" ]; then
     echo "install-dependencies: $libtorch holds something other than LibTorch $torch_version as unpacked from its wheel;" \
       "set WEFT_LIBTORCH to a new folder" >&2
     exit 2
   fi
-  local needed=("${wheels[@]}") partial
-  has_library libcupti.so.13 && has_library libcudart.so.13 || needed+=("${runtime_wheels[@]}")
+  local partial
   echo "install-dependencies: LibTorch $torch_version into $libtorch (a download of 530 MB)"
   mkdir -p "$(dirname "$libtorch")"
   partial=$(mktemp -d "$libtorch.XXXXXX")
   /usr/bin/python3 -m pip install --quiet --no-deps --no-compile --disable-pip-version-check --root-user-action=ignore \
-    --target "$partial" "${needed[@]}"
+    --target "$partial" "${wheels[@]}"
   chmod 755 "$partial"
   [ ! -d "$libtorch" ] || rmdir "$libtorch"
   mv -T "$partial" "$libtorch"
