@@ -8,22 +8,13 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include "weft/core/philox.hpp"
-
 #include "kernels/isa/mlp_kernels.hpp"
+#include "variants.hpp"
 
 namespace weft {
 namespace {
 
 constexpr std::int64_t kHidden = kMlpHidden;
-
-template <typename T>
-std::vector<T> random_values(std::int64_t count, std::uint64_t seed, double scale = 1) {
-  const Philox random(seed, RandomStream::figures);
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<T>(scale * random.normal(0, k));
-  return values;
-}
 
 std::int64_t parameter_count(std::int64_t inputs) {
   return kHidden * (inputs + 1) + kHidden * (kHidden + 1) + kHidden + 1;
@@ -89,12 +80,6 @@ struct Chosen {
 struct Avx2 {
   static void forward(auto... arguments) { avx2::mlp_forward(arguments...); }
   static void backward(auto... arguments) { avx2::mlp_backward(arguments...); }
-};
-
-template <typename Scalar, typename Set>
-struct Variant {
-  using T = Scalar;
-  using Kernels = Set;
 };
 
 template <typename T>

@@ -8,20 +8,11 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include "weft/core/philox.hpp"
-
 #include "kernels/isa/row_kernels.hpp"
+#include "variants.hpp"
 
 namespace weft {
 namespace {
-
-template <typename T>
-std::vector<T> random_values(std::int64_t count, std::uint64_t seed) {
-  const Philox random(seed, RandomStream::figures);
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<T>(random.normal(0, k));
-  return values;
-}
 
 /// out[b][i] = sum_j w[i][j] x[b][j], one product after the other.
 template <typename T>
@@ -92,12 +83,6 @@ struct Avx2 {
   static void rows(auto... arguments) { avx2::row_product(arguments...); }
   static void columns(auto... arguments) { avx2::column_product(arguments...); }
   static void adam(auto... arguments) { avx2::adam_row_product(arguments...); }
-};
-
-template <typename Scalar, typename Set>
-struct Variant {
-  using T = Scalar;
-  using Kernels = Set;
 };
 
 template <typename T>

@@ -32,7 +32,6 @@ class Mlp {
   /// other weights normal with standard deviation 0.1, their biases 0.
   void initialise(const Philox& random);
 
-  std::int64_t inputs() const { return inputs_; }
   at::Tensor& parameters() { return parameters_; }
   const at::Tensor& parameters() const { return parameters_; }
   /// The parameters named weight0, bias0, ..., bias2, as views.

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "weft/core/philox.hpp"
+
+namespace weft {
+
+/// Normal numbers, the same for the same seed.
+template <typename T>
+std::vector<T> random_values(std::int64_t count, std::uint64_t seed, double scale = 1) {
+  const Philox random(seed, RandomStream::figures);
+  std::vector<T> values(static_cast<std::size_t>(count));
+  for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<T>(scale * random.normal(0, k));
+  return values;
+}
+
+/// A precision and one of the sets of kernels that a test calls.
+template <typename Scalar, typename Set>
+struct Variant {
+  using T = Scalar;
+  using Kernels = Set;
+};
+
+}  // namespace weft
