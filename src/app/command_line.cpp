@@ -21,8 +21,8 @@ const std::map<std::string, LogLevel> kLevels{{"info", LogLevel::info},
                                               {"off", LogLevel::off}};
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failure (a bug, a crash), 2 the user's mistake (config, file, argument, rank "
-    "count, full disk).\n"
+    "Exit codes: 0 done, 1 failure (a bug, a crash, data that do not hold the answer), 2 the user's mistake "
+    "(config, file, argument, rank count, full disk).\n"
     "Every stage runs on any number of ranks: mpirun -n 4 weft run CONFIG.\n";
 
 /// An option whose value is one of a few words.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "weft/config/schema.hpp"
 #include "weft/core/error.hpp"
@@ -10,6 +11,8 @@
 #include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
 #include "weft/ops/run_lock.hpp"
+
+#include "app/training.hpp"
 
 namespace weft {
 namespace {
@@ -38,7 +41,7 @@ std::string differences(const RunFolder& folder, const Config& config, Stage sta
       }
     }
   }
-  return found.empty() ? "the dataset of data.path has changed" : fmt::format("{}", fmt::join(found, ", "));
+  return found.empty() ? "a file that it names has changed" : fmt::format("{}", fmt::join(found, ", "));
 }
 
 bool to_redo(const Request& request, Stage stage) { return request.redo && *request.redo <= stage; }
@@ -62,7 +65,9 @@ void check_redo(const Config& config, const Request& request) {
 }
 
 /// Mistakes that can be known before anything is written, a dataset that cannot be used among them.
-void check_request(const Config& config, const Request& request, int ranks) {
+void check_request(const StageContext& context, const Request& request) {
+  const Config& config = context.config;
+  const int ranks = context.world.size();
   check_redo(config, request);
   const bool simulated = config.data.path.empty();
   const std::int64_t neurons =
@@ -81,6 +86,7 @@ void check_request(const Config& config, const Request& request, int ranks) {
     throw UserError(
         {"device", "cuda", "auto or cpu: this version computes on the CPU only", "set device: auto"});
   }
+  if (request.covers(Stage::train)) check_training(config, context.folder);
 }
 
 /// A config.yaml that weft did not write is somebody's own, and would be written over.
@@ -136,7 +142,7 @@ void run_pipeline(const StageContext& context, const Request& request) {
   std::optional<RunLock> lock;
   std::string planned;
   collectively(world, [&] {
-    check_request(context.config, request, world.size());
+    check_request(context, request);
     if (world.rank() != 0) return;
     // A mistake leaves no new folder behind: it is planned for before it is made, and again under the lock.
     if (is_new(context.folder)) plan(context.folder, context.config, request);
@@ -150,7 +156,7 @@ void run_pipeline(const StageContext& context, const Request& request) {
            context.folder.path.string());
 
   for (const Stage stage : kStages) {
-    if (stage < request.first || stage > request.last) continue;
+    if (!request.covers(stage)) continue;
     if (planned.find(static_cast<char>(stage)) != std::string::npos) {
       run_stage(context, stage);
     } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
@@ -159,6 +165,16 @@ void run_pipeline(const StageContext& context, const Request& request) {
       log_info("{}: complete for this config, skipped", stage_name(stage));
     }
   }
+}
+
+void check_verdict(Communicator& world, const RunFolder& folder) {
+  collectively(world, [&] {
+    if (world.rank() != 0) return;
+    const nlohmann::json metrics = nlohmann::json::parse(read_text(folder.metrics()));
+    const nlohmann::json found = metrics.value("identifiability", nlohmann::json::object());
+    if (found.value("verdict", "") != "none") return;
+    throw UnidentifiableError(found.at("warnings").at(0).get<std::string>());
+  });
 }
 
 }  // namespace weft

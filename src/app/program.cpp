@@ -43,6 +43,7 @@ std::string summary(const RunFolder& folder) {
   std::string text;
   for (const char* name : {"connectivity.r2", "connectivity.slope", "connectivity.r2_strict", "psi.max_error",
                            "phi.relative_rms_error", "clusters.count", "clusters.accuracy",
+                           "validation.r2", "solver.residual", "error_bars.coverage_95",
                            "timing.simulate_s", "timing.train_s"}) {
     std::string pointer = std::string("/") + name;
     std::replace(pointer.begin(), pointer.end(), '.', '/');
@@ -101,6 +102,7 @@ void run_stages(const MpiSession& session, Communicator& world, const CommandLin
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
   run_pipeline({world, config, folder, threads, shows ? progress.sink() : ProgressSink()}, line.request);
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
+  if (line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
 
 /// How long a rank that failed waits for the others to fail too, before it ends them.

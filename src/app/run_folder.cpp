@@ -29,6 +29,17 @@ void save_timings(const RunFolder& folder, const nlohmann::json& timings) {
   write_text_atomically(folder.timings(), timings.dump(2) + "\n");
 }
 
+/// Tells one state of a file that `key` names from another.
+std::string mark_of(const std::string& key, const fs::path& file, const std::string& expected) {
+  std::error_code error;
+  const auto bytes = fs::file_size(file, error);
+  if (error) {
+    throw UserError({key, fmt::format("{}: {}", file.string(), error.message()), expected,
+                     "check the path; it is relative to the working directory"});
+  }
+  return fmt::format("-{:x}-{:x}", bytes, fs::last_write_time(file).time_since_epoch().count());
+}
+
 /// The content of the report's meta tag.
 std::string key_of_report(const fs::path& page) {
   const std::string text = read_text(page);
@@ -41,17 +52,30 @@ std::string key_of_report(const fs::path& page) {
 
 }  // namespace
 
+fs::path group_file(const TrainingConfig& training) {
+  return training.psi_groups == "types" ? fs::path() : training.psi_groups;
+}
+
+fs::path initial_checkpoint(const fs::path& model) {
+  if (fs::exists(model / "manifest.json")) return model;
+  const fs::path root = RunFolder{model}.checkpoints();
+  if (fs::exists(root / "latest")) return latest_checkpoint(root);
+  throw UserError({"training.initial_model", model.string() + " holds no checkpoint",
+                   "the folder of a run that was trained, or a checkpoint",
+                   "check the path; it is relative to the working directory"});
+}
+
 std::string stage_key(const Config& config, Stage stage) {
-  const std::string hash = stage_hash(config, stage);
-  if (config.data.path.empty() || stage == Stage::simulate) return hash;
-  std::error_code error;
-  const auto bytes = fs::file_size(config.data.path, error);
-  if (error) {
-    throw UserError({"data.path", fmt::format("{}: {}", config.data.path.string(), error.message()),
-                     "an HDF5 dataset", "check the path; it is relative to the working directory"});
-  }
-  const auto changed = fs::last_write_time(config.data.path).time_since_epoch().count();
-  return fmt::format("{}-{:x}-{:x}", hash, bytes, changed);
+  std::string key = stage_hash(config, stage);
+  if (stage == Stage::simulate) return key;
+  const TrainingConfig& training = config.training;
+  if (!config.data.path.empty()) key += mark_of("data.path", config.data.path, "an HDF5 dataset");
+  if (const fs::path groups = group_file(training); !groups.empty())
+    key += mark_of("training.psi_groups", groups, "types, or a file with a group for each neuron");
+  if (!training.initial_model.empty())
+    key += mark_of("training.initial_model", initial_checkpoint(training.initial_model) / "manifest.json",
+                   "a checkpoint");
+  return key;
 }
 
 std::string finished_key(const RunFolder& folder, Stage stage) {
@@ -80,7 +104,10 @@ void discard_from(const RunFolder& folder, Stage stage) {
   save_timings(folder, timings);
   // A report without metrics is void, so that later results go first.
   remove_tree(folder.report());
-  if (stage <= Stage::evaluate) remove_tree(folder.metrics());
+  if (stage <= Stage::evaluate) {
+    remove_tree(folder.metrics());
+    remove_tree(folder.neurons());
+  }
   if (stage <= Stage::train) remove_tree(folder.checkpoints());
   if (stage <= Stage::simulate) remove_tree(folder.data());
 }

@@ -13,13 +13,14 @@
 #include "weft/eval/evaluation.hpp"
 #include "weft/io/files.hpp"
 #include "weft/io/truth.hpp"
-#include "weft/model/signal_gnn.hpp"
+#include "weft/model/load_recovered_model.hpp"
 #include "weft/ops/host_name.hpp"
 #include "weft/ops/memory.hpp"
 #include "weft/report/report.hpp"
 #include "weft/sim/neuron_types.hpp"
 #include "weft/sim/simulator.hpp"
-#include "weft/train/adam_trainer.hpp"
+
+#include "app/training.hpp"
 
 namespace weft {
 namespace {
@@ -115,19 +116,19 @@ double train(const StageContext& context) {
   }();
   TrainingData data = load_training_data(grid.rows(), dataset);
   const RowPartition partition = data.partition;
-  SignalGnn model = SignalGnn::initial(partition, grid.shard(), config.seed, at::kFloat);
-  AdamTrainer trainer(grid, std::move(data), std::move(model), config.training, config.seed);
+  const std::unique_ptr<Trainer> trainer = make_trainer(grid, config, dataset.file(), std::move(data));
   const auto start = std::chrono::steady_clock::now();
-  trainer.train(context.progress);
+  trainer->train(context.progress);
   const double seconds = seconds_since(start);
 
   CheckpointInfo info;
-  info.step = trainer.steps_done();
+  info.step = trainer->steps_done();
   info.neurons = partition.rows();
-  info.method = "adam";
+  info.method = method_name(config.training.method);
   info.config_hash = stage_key(config, Stage::train);
   info.version = version_line();
-  const ModelArrays arrays = trainer.arrays();
+  info.findings = trainer->findings().dump();
+  const ModelArrays arrays = trainer->arrays();
   // The other replicas hold the same model. Where the saving fails, its ranks end the others.
   if (grid.replica() == 0) {
     save_checkpoint(grid.rows(), context.folder.checkpoints(), info, partition, arrays.rows, arrays.common);
@@ -142,9 +143,10 @@ double peak_bytes_of_ranks(Communicator& world) {
   return *std::max_element(peaks.begin(), peaks.end());
 }
 
-/// metrics.json: what the evaluation found, how long the stages took, and what made it.
+/// metrics.json: what the evaluation and the training found, how long the stages took, and what made it.
 nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metrics,
-                                const std::string& dataset, double peak) {
+                                const CheckpointInfo& training, const std::string& dataset, double peak) {
+  metrics.update(nlohmann::json::parse(training.findings));
   const nlohmann::json stages = load_timings(context.folder);
   for (const auto& [stage, timing] : stages.items()) {
     metrics["timing"][stage + "_s"] = timing.at("seconds");
@@ -157,7 +159,7 @@ nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metr
                            {"commit", build.commit},
                            {"config_hash", stage_key(context.config, Stage::evaluate)},
                            {"dataset", dataset},
-                           {"method", "adam"},
+                           {"method", training.method},
                            {"ranks", context.world.size()},
                            {"threads_per_rank", context.threads},
                            {"host", host_name()}};
@@ -170,12 +172,14 @@ void evaluate_stage(const StageContext& context) {
   std::optional<Dataset> dataset;
   std::optional<Truth> truth;
   std::unique_ptr<RecoveredModel> model;
+  CheckpointInfo training;
   collectively(world, [&] {
     dataset.emplace(dataset_of(context));
     if (dataset->info().has_truth) truth.emplace(dataset_of(context));
     const RowPartition partition(dataset->info().neurons, world.size());
-    model = recovered(load_signal_gnn(Checkpoint(latest_checkpoint(context.folder.checkpoints())), partition,
-                                      world.rank()));
+    const Checkpoint checkpoint(latest_checkpoint(context.folder.checkpoints()));
+    training = checkpoint.info();
+    model = load_recovered_model(checkpoint, partition, world.rank());
   });
   const Evaluation evaluation =
       evaluate(world, *model, *dataset, truth ? &*truth : nullptr, context.config.seed, context.progress);
@@ -183,8 +187,9 @@ void evaluate_stage(const StageContext& context) {
   on_first_rank(world, [&] {
     make_folders(context.folder.results());
     write_figures(context.folder.figures(), evaluation.figures);
+    write_text_atomically(context.folder.neurons(), neurons_csv(evaluation.neurons));
     const nlohmann::json metrics =
-        complete_metrics(context, evaluation.metrics, dataset->file().string(), peak);
+        complete_metrics(context, evaluation.metrics, training, dataset->file().string(), peak);
     write_text_atomically(context.folder.metrics(), metrics.dump(2) + "\n");
   });
 }
@@ -194,10 +199,10 @@ void report(const StageContext& context) {
                 [&] { write_report(context.folder.path, stage_key(context.config, Stage::report)); });
 }
 
-/// Steps of the stage's main loop; 0 where it has none.
+/// Steps of the stage's main loop, all alike; 0 where it has none.
 std::int64_t steps_of(const Config& config, Stage stage) {
   if (stage == Stage::simulate) return config.simulation.burn_in + config.simulation.frames;
-  if (stage == Stage::train) return config.training.steps;
+  if (stage == Stage::train && config.training.method == TrainingMethod::adam) return config.training.steps;
   return 0;
 }
 

@@ -10,7 +10,7 @@
 namespace weft {
 namespace {
 
-enum class Outcome { done, user_error, internal_error, other_error };
+enum class Outcome { done, user_error, unidentifiable_error, internal_error, other_error };
 
 /// How a rank's work ended.
 struct Report {
@@ -25,6 +25,8 @@ Report attempt(const std::function<void()>& work) {
     return {};
   } catch (const UserError& error) {
     return {Outcome::user_error, error.what(), std::current_exception()};
+  } catch (const UnidentifiableError& error) {
+    return {Outcome::unidentifiable_error, error.what(), std::current_exception()};
   } catch (const InternalError& error) {
     return {Outcome::internal_error, error.what(), std::current_exception()};
   } catch (const std::exception& error) {
@@ -38,6 +40,8 @@ Report attempt(const std::function<void()>& work) {
   switch (outcome) {
     case Outcome::user_error:
       throw UserError(message);
+    case Outcome::unidentifiable_error:
+      throw UnidentifiableError(message);
     case Outcome::internal_error:
       throw InternalError::passed_on(message);
     default:

@@ -15,6 +15,8 @@
 namespace weft {
 namespace {
 
+constexpr std::int64_t kLeastBurnInForNoise = 100;
+
 [[noreturn]] void refuse_file(const std::filesystem::path& file, const std::string& why) {
   throw UserError(
       {file.string(), why, "a config in YAML",
@@ -39,7 +41,16 @@ void check_together(const Config& config, const std::string& origin) {
                      fmt::format("{} neurons of {} types", config.simulation.neurons, types),
                      fmt::format("at least {}, one of each type", types), "add neurons or remove types"});
   }
-  if (config.training.batch_size % config.training.replicas != 0) {
+  if (config.simulation.derivative_snr_db && config.simulation.burn_in < kLeastBurnInForNoise) {
+    throw UserError(
+        {origin + ": simulation.burn_in",
+         fmt::format("{} steps with a derivative_snr_db of {}", config.simulation.burn_in,
+                     *config.simulation.derivative_snr_db),
+         fmt::format("at least {}, from which the size of the noise is found", kLeastBurnInForNoise),
+         "raise simulation.burn_in or set simulation.derivative_snr_db: none"});
+  }
+  const bool batches = config.training.method == TrainingMethod::adam;
+  if (batches && config.training.batch_size % config.training.replicas != 0) {
     throw UserError(
         {origin + ": training.batch_size",
          fmt::format("{} frames for {} replicas", config.training.batch_size, config.training.replicas),

@@ -69,13 +69,13 @@ Fault take_choice(const Scalar& scalar, Choice& target) {
   return fmt::format("{} is none of them", excerpt(scalar.text));
 }
 
-Fault take_optional(const Range& range, const Scalar& scalar, std::optional<double>& target) {
-  if (scalar.text == "auto") {
+Fault take_optional(const Key& key, const Scalar& scalar, std::optional<double>& target) {
+  if (scalar.text == key.absent) {
     target.reset();
     return std::nullopt;
   }
   double value = 0;
-  Fault fault = take_real(range, scalar, value);
+  Fault fault = take_real(key.range, scalar, value);
   if (!fault) target = value;
   return fault;
 }
@@ -116,7 +116,8 @@ Words<ConnectivityDistribution> words_of(ConnectivityDistribution) {
 }
 
 Words<TrainingMethod> words_of(TrainingMethod) {
-  static constexpr std::array words{std::pair{TrainingMethod::adam, std::string_view("adam")}};
+  static constexpr std::array words{std::pair{TrainingMethod::adam, std::string_view("adam")},
+                                    std::pair{TrainingMethod::varpro, std::string_view("varpro")}};
   return words;
 }
 
@@ -155,7 +156,7 @@ std::optional<std::string> assign(const Key& key, Field field, const Scalar& sca
         } else if constexpr (std::is_same_v<T, double>) {
           return take_real(key.range, scalar, *target);
         } else if constexpr (std::is_same_v<T, std::optional<double>>) {
-          return take_optional(key.range, scalar, *target);
+          return take_optional(key, scalar, *target);
         } else if constexpr (std::is_same_v<T, std::string>) {
           return take_name(scalar, *target);
         } else {
@@ -166,9 +167,9 @@ std::optional<std::string> assign(const Key& key, Field field, const Scalar& sca
       field);
 }
 
-std::string text_of(const Field& field) {
+std::string text_of(const Key& key, const Field& field) {
   return std::visit(
-      [](const auto* value) -> std::string {
+      [&key](const auto* value) -> std::string {
         using T = std::remove_cv_t<std::remove_pointer_t<decltype(value)>>;
         if constexpr (is_choice<T>) {
           for (const auto& [choice, word] : words_of(T{})) {
@@ -178,7 +179,7 @@ std::string text_of(const Field& field) {
         } else if constexpr (std::is_arithmetic_v<T>) {
           return fmt::format("{}", *value);
         } else if constexpr (std::is_same_v<T, std::optional<double>>) {
-          return *value ? fmt::format("{}", **value) : "auto";
+          return *value ? fmt::format("{}", **value) : std::string(key.absent);
         } else if constexpr (std::is_same_v<T, std::string>) {
           return in_quotes(*value);
         } else {
@@ -191,7 +192,7 @@ std::string text_of(const Field& field) {
 std::string type_of(const Key& key) {
   Config config = default_config();
   return std::visit(
-      [](auto* value) -> std::string {
+      [&key](auto* value) -> std::string {
         using T = std::remove_pointer_t<decltype(value)>;
         if constexpr (is_choice<T>)
           return join_words<T>();
@@ -200,7 +201,7 @@ std::string type_of(const Key& key) {
         else if constexpr (std::is_same_v<T, double>)
           return "number";
         else if constexpr (std::is_same_v<T, std::optional<double>>)
-          return "auto or number";
+          return fmt::format("{} or number", key.absent);
         else if constexpr (std::is_same_v<T, std::string>)
           return "text";
         else
@@ -217,7 +218,7 @@ std::string allowed(const Key& key) {
     return "a text without / that can name a folder, 100 bytes at most";
   if (std::holds_alternative<std::filesystem::path*>(field)) return "the path of a file";
   if (std::holds_alternative<std::optional<double>*>(field))
-    return "auto or a number, " + range_text(key.range);
+    return fmt::format("{} or a number, {}", key.absent, range_text(key.range));
   if (type != "number" && type != "whole number") return "one of " + type;
   const std::string range = range_text(key.range);
   return fmt::format("a {}{}{}", type, range.empty() ? "" : ", ", range);

@@ -34,7 +34,7 @@ std::string in_quotes(std::string_view text);
 /// The same for an error, with its middle left out where it is long.
 std::string excerpt(std::string_view text);
 /// The value as YAML reads it back.
-std::string text_of(const Field& field);
+std::string text_of(const Key& key, const Field& field);
 /// What a key takes, in words: `a number above 0`.
 std::string allowed(const Key& key);
 /// The type alone: `number`.

@@ -45,6 +45,7 @@ simulation:
     - {gain: 10, self_coupling: 2, tau: 0.5}
 
 training:
+  method: adam
   steps: 1e5
   batch_size: 8
   final_rate: 0.1

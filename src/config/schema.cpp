@@ -62,6 +62,13 @@ const std::vector<Key>& keys() {
        {.low = 1, .high = 1e6},
        kSimulate,
        "Independent runs of the same assembly, simulated side by side."},
+      {"simulation.derivative_snr_db",
+       WEFT_FIELD(c.simulation.derivative_snr_db),
+       {.low = -100, .high = 200},
+       kSimulate,
+       "Signal-to-noise ratio [dB] of normal observation noise on the recorded derivative; the dynamics are "
+       "free of it; `none`: no such noise.",
+       "none"},
 
       {"simulation.connectivity.distribution", WEFT_FIELD(c.simulation.connectivity.distribution), kAny,
        kSimulate,
@@ -69,7 +76,7 @@ const std::vector<Key>& keys() {
       {"simulation.connectivity.cutoff", WEFT_FIELD(c.simulation.connectivity.cutoff), kPositive, kSimulate,
        "Cauchy draws larger than this in size become 0."},
       {"simulation.connectivity.exponent", WEFT_FIELD(c.simulation.connectivity.exponent), kNotNegative,
-       kSimulate, "Weights are divided by N to this power; `auto` is the rule below."},
+       kSimulate, "Weights are divided by N to this power; `auto` is the rule below.", "auto"},
       {"simulation.connectivity.sparsity",
        WEFT_FIELD(c.simulation.connectivity.sparsity),
        {.low = 0, .high = 1, .high_excluded = true},
@@ -87,29 +94,56 @@ const std::vector<Key>& keys() {
        "A dataset to train on in place of the simulated one; relative paths start at the working directory; "
        "empty: simulate."},
 
-      {"training.method", WEFT_FIELD(c.training.method), kAny, kTrain, "How the model is fitted."},
-      {"training.steps", WEFT_FIELD(c.training.steps), {.low = 1, .high = 1e12}, kTrain, "Gradient steps."},
+      {"training.method", WEFT_FIELD(c.training.method), kAny, kTrain,
+       "How the model is fitted: `varpro` in closed form, by variable projection; `adam` by gradient steps, "
+       "as in the "
+       "paper."},
+      {"training.steps",
+       WEFT_FIELD(c.training.steps),
+       {.low = 1, .high = 1e12},
+       kTrain,
+       "Of `adam`: gradient steps."},
       {"training.batch_size",
        WEFT_FIELD(c.training.batch_size),
        {.low = 1, .high = 1e6},
        kTrain,
-       "Frames of one step, over all replicas."},
+       "Of `adam`: frames of one step, over all replicas."},
       {"training.epoch_steps",
        WEFT_FIELD(c.training.epoch_steps),
        {.low = 0, .high = 1e12},
        kTrain,
-       "Adam's state is cleared each so many steps; 0: never."},
+       "Of `adam`: its state is cleared each so many steps; 0: never."},
       {"training.replicas",
        WEFT_FIELD(c.training.replicas),
        {.low = 1, .high = 1e6},
        kNoStage,
-       "Groups of ranks that hold the same rows of W and share out each batch; batch_size is a multiple of "
-       "it."},
+       "Groups of ranks that hold the same rows of W and share out the frames; with `adam` those of each "
+       "batch, and "
+       "batch_size is a multiple of it."},
       {"training.final_rate",
        WEFT_FIELD(c.training.final_rate),
        {.low = 0, .high = 1},
        kTrain,
-       "Learning rates fall to this fraction of themselves by the last step, along a cosine; 1: constant."},
+       "Of `adam`: learning rates fall to this fraction of themselves by the last step, along a cosine; 1: "
+       "constant."},
+      {"training.initial_model", WEFT_FIELD(c.training.initial_model), kAny, kTrain,
+       "Of `adam`: a run folder or a checkpoint whose model the training goes on from; relative paths start "
+       "at the "
+       "working directory; empty: it starts at random."},
+      {"training.psi_splines",
+       WEFT_FIELD(c.training.psi_splines),
+       {.low = 4, .high = 1000},
+       kTrain,
+       "Of `varpro`: K, the cubic B-splines that make up psi, in each group."},
+      {"training.phi_splines",
+       WEFT_FIELD(c.training.phi_splines),
+       {.low = 4, .high = 1000},
+       kTrain,
+       "Of `varpro`: M, the cubic B-splines that make up each phi."},
+      {"training.psi_groups", WEFT_FIELD(c.training.psi_groups), kAny, kTrain,
+       "Of `varpro`: presynaptic groups with a psi of their own: `types` for the types of the simulation, or "
+       "a text "
+       "file with the group number of one neuron a line; empty: all share one psi."},
 
       {"training.learning_rate.connectivity", WEFT_FIELD(c.training.learning_rate.connectivity), kNotNegative,
        kTrain, "Of W."},
@@ -164,8 +198,8 @@ std::span<const Section> config_sections() {
        "below. An override names an item by its number, from 0: `--set simulation.types.3.tau=0.25`."},
       {"data", "A dataset that exists already."},
       {"training", "The fit of the model to the activity."},
-      {"training.learning_rate", "Adam's step sizes; 0 keeps a part as it starts."},
-      {"training.loss", "Weights of what is added to the norm of the residual."},
+      {"training.learning_rate", "The step sizes of `adam`; 0 keeps a part as it starts."},
+      {"training.loss", "Of `adam`: weights of what is added to the norm of the residual."},
   };
   return table;
 }
@@ -185,7 +219,7 @@ std::size_t item_count(const Config& config, const Key& key) {
 
 std::string value_text(const Config& config, const Key& key, std::size_t item) {
   Config copy = config;  // the accessor wants a Config that it may point into
-  return text_of(key.field(copy, item));
+  return text_of(key, key.field(copy, item));
 }
 
 }  // namespace weft

@@ -30,6 +30,9 @@ std::string call_stack() {
 
 UserError::UserError(const Complaint& complaint) : std::runtime_error(sentence(complaint)) {}
 
+UnidentifiableError::UnidentifiableError(const Complaint& complaint)
+    : std::runtime_error(sentence(complaint)) {}
+
 InternalError::InternalError(std::string_view what, std::source_location where)
     : std::runtime_error(fmt::format("{} (a bug in Weft, at {}:{} in {}){}", what, where.file_name(),
                                      where.line(), where.function_name(), call_stack())) {}

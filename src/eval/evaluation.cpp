@@ -9,6 +9,8 @@
 #include "weft/core/error.hpp"
 #include "weft/eval/clustering.hpp"
 #include "weft/eval/connectivity_metrics.hpp"
+#include "weft/eval/error_bars.hpp"
+#include "weft/eval/fitted_parameters.hpp"
 #include "weft/eval/function_components.hpp"
 #include "weft/eval/function_metrics.hpp"
 #include "weft/eval/gauge.hpp"
@@ -97,9 +99,11 @@ json reference_json(const Clustering& reference, const NeuronTypeTruth* truth) {
   return group;
 }
 
-/// The one part that a single rank does: it needs all neurons' points, and they are few.
-json cluster_on_first_rank(Communicator& rows, std::span<const Latent> components, LatentFigure& figure,
-                           const NeuronTypeTruth* truth, std::uint64_t seed) {
+/// The one part that a single rank does: it needs all neurons' points, and they are few. Sets the clusters of
+/// `figure` there. Groups of the metrics. @collective
+json cluster_on_first_rank(Communicator& rows, std::span<const Latent> components,
+                           const FittedParameters& fitted, LatentFigure& figure, const NeuronTypeTruth* truth,
+                           std::uint64_t seed) {
   std::string text;
   collectively(rows, [&] {
     if (rows.rank() != 0) return;
@@ -107,17 +111,35 @@ json cluster_on_first_rank(Communicator& rows, std::span<const Latent> component
     json group = clusters_json(by_function, truth);
     group["latents"] = clusters_json(find_neuron_types(figure.latents, seed), truth);
     group.update(reference_json(reference_clusters(figure.latents), truth));
-    text = group.dump();
     figure.cluster = std::move(by_function.clusters.label);
+    text = json{{"clusters", group}, {"types", describe_types(fitted, figure.cluster, truth)}}.dump();
   });
   return json::parse(broadcast_text(rows, std::move(text)));
+}
+
+json error_bars_json(const ErrorBars& bars) {
+  json group = json::object();
+  set(group, "mean", bars.mean);
+  set(group, "coverage_95", bars.coverage_95);
+  return group;
+}
+
+/// `error_bars` of the metrics, and the columns of the table that come from the errors. @collective
+json evaluate_errors(Communicator& rows, const RecoveredModel& model, const WeightErrors& errors,
+                     const Gauge& gauge, const Truth* truth, NeuronTable& table) {
+  table.errors = gather_weight_errors(rows, model, errors);
+  table.outgoing_error = outgoing_errors(table.errors, gauge);
+  return error_bars_json(measure_error_bars(rows, model, errors, gauge, truth));
 }
 
 PsiFigure psi_figure(const RecoveredModel& model, const Gauge& gauge, const ActivityStatistics& activity,
                      bool truth_known) {
   PsiFigure figure;
   figure.x = linear_grid(activity.minimum, activity.maximum, kPsiPoints);
-  figure.learned = gauged_psi(model, gauge, figure.x);
+  for (std::int64_t group = 0; group < model.psi_groups(); ++group) {
+    const std::vector<double> curve = gauged_psi(model, gauge, group, figure.x);
+    figure.learned.insert(figure.learned.end(), curve.begin(), curve.end());
+  }
   if (!truth_known) return figure;
   for (const double x : figure.x) figure.truth.push_back(true_psi(x));
   return figure;
@@ -156,6 +178,8 @@ Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Datas
     metrics["connectivity"] = connectivity_json(compare_connectivity(rows, model, gauge, *truth));
     figures.scatter = scatter_weights(rows, model, gauge, *truth, kScatterBins);
   }
+  if (const auto errors = model.weight_errors())
+    metrics["error_bars"] = evaluate_errors(rows, model, *errors, gauge, truth, result.neurons);
 
   steps.begin("functions");
   figures.psi = psi_figure(model, gauge, activity, truth != nullptr);
@@ -172,7 +196,12 @@ Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Datas
   if (types != nullptr) figures.latents.type = types->neuron_type;
   const auto components =
       function_components(rows, model, gauge, linear_grid(-activity.xnorm, activity.xnorm, kComponentPoints));
-  metrics["clusters"] = cluster_on_first_rank(rows, components, figures.latents, types, seed);
+  result.neurons.fitted = fit_parameters(rows, model, gauge, activity);
+  metrics.update(
+      cluster_on_first_rank(rows, components, result.neurons.fitted, figures.latents, types, seed));
+  result.neurons.cluster = figures.latents.cluster;
+  result.neurons.type = figures.latents.type;
+  result.neurons.latents = figures.latents.latents;
   steps.end();
   return result;
 }

@@ -32,8 +32,9 @@ double true_phi(const NeuronTypeTruth& truth, std::int64_t type, double x) {
 
 double true_psi(double x) { return std::tanh(x); }
 
-std::vector<double> gauged_psi(const RecoveredModel& model, const Gauge& gauge, std::span<const double> x) {
-  std::vector<double> values = model.psi(x);
+std::vector<double> gauged_psi(const RecoveredModel& model, const Gauge& gauge, std::int64_t group,
+                               std::span<const double> x) {
+  std::vector<double> values = model.psi_of_group(group, x);
   for (double& value : values) value = gauge.psi(value);
   return values;
 }
@@ -52,13 +53,15 @@ std::vector<double> gauged_phi(const RecoveredModel& model, const Gauge& gauge, 
 
 PsiErrors compare_psi(std::span<const double> x, std::span<const double> learned) {
   PsiErrors errors;
-  double squares = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double error = std::abs(learned[i] - true_psi(x[i]));
-    errors.max_error = std::max(errors.max_error, error);
-    squares += error * error;
+  for (std::size_t first = 0; first < learned.size(); first += x.size()) {
+    double squares = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double error = std::abs(learned[first + i] - true_psi(x[i]));
+      errors.max_error = std::max(errors.max_error, error);
+      squares += error * error;
+    }
+    errors.rms_error = std::max(errors.rms_error, std::sqrt(squares / static_cast<double>(x.size())));
   }
-  errors.rms_error = std::sqrt(squares / static_cast<double>(x.size()));
   return errors;
 }
 

@@ -137,8 +137,13 @@ ActivityStatistics measure_activity(Communicator& rows, const Dataset& dataset,
                               .expected = "activity that varies",
                               .remedy = "check how the file was made"});
   }
-  return {info.frames,  info.neurons, standard_deviation,
-          -extremes[0], extremes[1],  activity_scale_of(standard_deviation)};
+  return {.frames = info.frames,
+          .neurons = info.neurons,
+          .mean = sums[0] / count,
+          .standard_deviation = standard_deviation,
+          .minimum = -extremes[0],
+          .maximum = extremes[1],
+          .xnorm = activity_scale_of(standard_deviation)};
 }
 
 Gauge fix_gauge(Communicator& rows, const RecoveredModel& model, double xnorm) {

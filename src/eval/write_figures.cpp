@@ -73,7 +73,7 @@ void write_phi(const hdf5::File& file, const PhiFigure& figure) {
 void write_psi(const hdf5::File& file, const PsiFigure& figure) {
   const auto points = std::ssize(figure.x);
   write(file, "psi/x", {points}, figure.x);
-  write(file, "psi/learned", {points}, figure.learned);
+  write(file, "psi/learned", {std::ssize(figure.learned) / points, points}, figure.learned);
   write_if_known(file, "psi/true", {points}, figure.truth);
 }
 

@@ -54,8 +54,9 @@ struct Checkpoint::Impl {
   hdf5::File open(const ManifestFile& file) const { return hdf5::File::open(folder / file.name); }
 
   /// Rows [first, first + rows) of one shard, counted in its own array.
+  template <typename T>
   void read_part(const ManifestFile& shard, const std::string& name, std::int64_t first, std::int64_t rows,
-                 std::span<float> values) const {
+                 std::span<T> values) const {
     const hdf5::File file = open(shard);
     const hdf5::Dataset dataset = file.dataset(name);
     hdf5::Shape count = dataset.shape();
@@ -68,6 +69,21 @@ struct Checkpoint::Impl {
     start[0] = first;
     count[0] = rows;
     dataset.read(start, count, values);
+  }
+
+  template <typename T>
+  void read_rows(const std::string& name, std::int64_t first, std::int64_t rows, std::span<T> values) const {
+    require(first >= 0 && rows >= 0 && first + rows <= manifest.info.neurons, "rows of the checkpoint");
+    require(rows == 0 ? values.empty() : std::ssize(values) % rows == 0, "whole rows to read into");
+    const std::int64_t columns = rows == 0 ? 0 : std::ssize(values) / rows;
+    for (const ManifestFile& shard : manifest.shards) {
+      const std::int64_t begin = std::max(first, shard.row_begin);
+      const std::int64_t end = std::min(first + rows, shard.row_end);
+      if (begin >= end) continue;
+      read_part(shard, name, begin - shard.row_begin, end - begin,
+                values.subspan(static_cast<std::size_t>((begin - first) * columns),
+                               static_cast<std::size_t>((end - begin) * columns)));
+    }
   }
 
   fs::path folder;
@@ -88,18 +104,12 @@ bool Checkpoint::has(const std::string& name) const {
 
 void Checkpoint::read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
                            std::span<float> values) const {
-  const std::int64_t first = index(first_row);
-  require(first >= 0 && rows >= 0 && first + rows <= info().neurons, "rows of the checkpoint");
-  require(rows == 0 ? values.empty() : std::ssize(values) % rows == 0, "whole rows to read into");
-  const std::int64_t columns = rows == 0 ? 0 : std::ssize(values) / rows;
-  for (const ManifestFile& shard : impl_->manifest.shards) {
-    const std::int64_t begin = std::max(first, shard.row_begin);
-    const std::int64_t end = std::min(first + rows, shard.row_end);
-    if (begin >= end) continue;
-    impl_->read_part(shard, name, begin - shard.row_begin, end - begin,
-                     values.subspan(static_cast<std::size_t>((begin - first) * columns),
-                                    static_cast<std::size_t>((end - begin) * columns)));
-  }
+  impl_->read_rows(name, index(first_row), rows, values);
+}
+
+void Checkpoint::read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
+                           std::span<double> values) const {
+  impl_->read_rows(name, index(first_row), rows, values);
 }
 
 std::vector<double> Checkpoint::read_common(const std::string& name) const {

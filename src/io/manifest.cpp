@@ -36,10 +36,15 @@ void check_format(const Json& json, const fs::path& path) {
                    "read it with the version of weft that wrote it"});
 }
 
+/// Checkpoints of a former version have none.
+std::string findings_of(const Json& json) {
+  return json.contains("findings") ? json.at("findings").dump() : "{}";
+}
+
 Manifest manifest_of(const Json& json) {
   Manifest manifest;
-  manifest.info = {json.at("step"), json.at("neurons"), json.at("method"), json.at("config_hash"),
-                   json.at("version")};
+  manifest.info = {json.at("step"),        json.at("neurons"), json.at("method"),
+                   json.at("config_hash"), json.at("version"), findings_of(json)};
   for (const Json& entry : json.at("files")) {
     const ManifestFile file = file_of(entry);
     if (file.name == kCommonFile) {
@@ -82,10 +87,15 @@ std::string to_json(const Manifest& manifest) {
   Json files = Json::array();
   for (const ManifestFile& shard : manifest.shards) files.push_back(json_of(shard));
   files.push_back(json_of(manifest.common));
-  const Json json = {{"format_version", kFormatVersion},         {"step", manifest.info.step},
-                     {"neurons", manifest.info.neurons},         {"method", manifest.info.method},
-                     {"config_hash", manifest.info.config_hash}, {"version", manifest.info.version},
-                     {"world_size", manifest.shards.size()},     {"files", files}};
+  const Json json = {{"format_version", kFormatVersion},
+                     {"step", manifest.info.step},
+                     {"neurons", manifest.info.neurons},
+                     {"method", manifest.info.method},
+                     {"config_hash", manifest.info.config_hash},
+                     {"version", manifest.info.version},
+                     {"world_size", manifest.shards.size()},
+                     {"files", files},
+                     {"findings", Json::parse(manifest.info.findings)}};
   return json.dump(2) + "\n";
 }
 

@@ -71,6 +71,16 @@ std::string truth_columns(const NeuronFunctions& phi) {
   return data_lines(columns);
 }
 
+std::vector<std::vector<double>> psi_columns(const SharedFunction& psi) {
+  std::vector<std::vector<double>> columns{psi.x};
+  for (std::int64_t group = 0; group < psi.learned.rows; ++group) {
+    const auto first = psi.learned.values.begin() + group * psi.learned.columns;
+    columns.emplace_back(first, first + psi.learned.columns);
+  }
+  if (!psi.truth.empty()) columns.push_back(psi.truth);
+  return columns;
+}
+
 /// The ends of the x axis. Where a truth can be seen: the published range, as far as x goes; else all of x.
 struct DrawnRange {
   double first, last;
@@ -154,8 +164,9 @@ constexpr std::string_view kPsiDrawing = R"gp(
   set xrange [first_x:last_x]
   set yrange [* < -1.15:1.15 < *] noextend
   set key bottom right
-  plot panel.'.dat' using 1:2 with lines linewidth 5 linecolor rgb color(5) title 'learned', \
-       for [t = 1:has_truth] panel.'.dat' using 1:3 with lines linewidth 2 dashtype (9, 6) linecolor rgb 'black' \
+  plot for [g = 0:groups - 1] panel.'.dat' using 1:(column(g + 2)) with lines linewidth (groups > 1 ? 3 : 5) \
+         linecolor rgb color(groups > 1 ? g : 5) title (groups > 1 ? 'learned, group '.g : 'learned'), \
+       for [t = 1:has_truth] panel.'.dat' using 1:(column(groups + 2)) with lines linewidth 2 dashtype (9, 6) linecolor rgb 'black' \
          title 'true: tanh x'
 )gp";
 
@@ -276,14 +287,16 @@ PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& dat
   PanelSource source;
   source.panel = {
       "panel_h_psi", "Function ψ* that neurons send",
-      fmt::format("Learned ψ*(x), {}{}. {}", scale_words(data.scale),
+      fmt::format("Learned ψ*(x){}, {}{}. {}",
+                  psi.learned.rows > 1 ? " of each group of presynaptic neurons" : "", scale_words(data.scale),
                   has_truth ? ". Dashed: the true tanh x" : "", range.words(psi.x, "the observed range"))};
   source.note = plateau_note(data.scale);
-  std::vector<std::vector<double>> columns{psi.x, psi.learned};
-  if (has_truth) columns.push_back(psi.truth);
-  write_data(folder / "panel_h_psi.dat", has_truth ? "x, learned psi*, true psi*" : "x, learned psi*",
-             data_lines(columns));
-  source.settings = setting("has_truth", has_truth ? 1 : 0) + range.settings();
+  write_data(folder / "panel_h_psi.dat",
+             fmt::format("x, learned psi*{}{}", psi.learned.rows > 1 ? " of each group" : "",
+                         has_truth ? ", true psi*" : ""),
+             data_lines(psi_columns(psi)));
+  source.settings = setting("groups", static_cast<double>(psi.learned.rows)) +
+                    setting("has_truth", has_truth ? 1 : 0) + range.settings();
   source.drawing = kPsiDrawing;
   return source;
 }

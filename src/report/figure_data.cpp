@@ -1,8 +1,11 @@
 #include "weft/report/figure_data.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <string>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "weft/core/error.hpp"
 #include "weft/io/checkpoint.hpp"
@@ -42,6 +45,12 @@ class EvaluationFile {
     const hdf5::Shape expected{static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns)};
     check(dataset, dataset.shape() == expected, fmt::format("{} x {} values", rows, columns));
     return {expected[0], expected[1], dataset.read_all<double>()};
+  }
+  Table table_of_width(const std::string& name, std::size_t columns) const {
+    Table found = table(name);
+    check(file_.dataset(name), found.columns == static_cast<std::int64_t>(columns),
+          fmt::format("{} values a row", columns));
+    return found;
   }
   template <hdf5::Number T>
   T attribute(const std::string& dataset, const std::string& name) const {
@@ -108,9 +117,18 @@ NeuronFunctions read_phi(const EvaluationFile& file) {
 SharedFunction read_psi(const EvaluationFile& file) {
   SharedFunction psi;
   psi.x = file.vector<double>("psi/x");
-  psi.learned = file.vector<double>("psi/learned", psi.x.size());
+  psi.learned = file.table_of_width("psi/learned", psi.x.size());
   if (file.has("psi/true")) psi.truth = file.vector<double>("psi/true", psi.x.size());
   return psi;
+}
+
+/// Those that are numbers, of an array that may be missing.
+std::vector<double> numbers_of(const nlohmann::json& group, const char* name) {
+  std::vector<double> numbers;
+  const nlohmann::json values = group.value(name, nlohmann::json::array());
+  for (const nlohmann::json& value : values)
+    if (value.is_number()) numbers.push_back(value.get<double>());
+  return numbers;
 }
 
 }  // namespace
@@ -139,6 +157,21 @@ std::optional<LossHistory> read_loss_history(const std::filesystem::path& root) 
   loss.phi_zero = checkpoint.read_common("history/loss_phi_zero");
   loss.psi_monotone = checkpoint.read_common("history/loss_psi_monotone");
   return loss;
+}
+
+std::optional<SolverRecord> solver_record(const nlohmann::json& metrics) {
+  if (!metrics.contains("solver")) return std::nullopt;
+  const nlohmann::json& solver = metrics["solver"];
+  SolverRecord record;
+  record.psi_residuals = numbers_of(solver, "psi_residuals");
+  record.psi_dampings = numbers_of(solver, "psi_dampings");
+  record.psi_dampings.resize(record.psi_residuals.size());
+  record.row_residuals = numbers_of(solver, "row_residuals");
+  const nlohmann::json phases = solver.value("phases", nlohmann::json::array());
+  for (const nlohmann::json& phase : phases)
+    record.phases.push_back({phase.value("name", ""), phase.value("seconds", 0.0), phase.value("tflop", 0.0)});
+  std::ranges::stable_sort(record.phases, std::greater(), &SolverRecord::Phase::seconds);
+  return record;
 }
 
 }  // namespace weft

@@ -55,5 +55,11 @@ PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& dat
 /// A loss of zero throughout has no place on the panel's logarithmic axis.
 bool has_positive_term(const LossHistory& loss);
 PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& loss);
+/// As has_positive_term, of the residuals.
+bool has_positive_residual(const SolverRecord& solver);
+PanelSource solver_panel(const std::filesystem::path& folder, const SolverRecord& solver);
+/// Whether there is a phase to draw: the first, which is the longest, took time.
+bool takes_time(const SolverRecord& solver);
+PanelSource phases_panel(const std::filesystem::path& folder, const SolverRecord& solver);
 
 }  // namespace weft

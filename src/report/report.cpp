@@ -28,6 +28,7 @@ nlohmann::json read_metrics(const std::filesystem::path& file) {
 FigureData read_figures(const std::filesystem::path& run_folder, const nlohmann::json& metrics) {
   FigureData data = read_evaluation(run_folder / "results" / "evaluation.h5");
   data.loss = read_loss_history(run_folder / "checkpoints");
+  data.solver = solver_record(metrics);
   if (data.comparison) {
     data.comparison->r2 = find_number(metrics, "connectivity", "r2");
     data.comparison->slope = find_number(metrics, "connectivity", "slope");

@@ -4,6 +4,7 @@
 #include <bit>
 #include <limits>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,6 +14,8 @@
 #include "weft/kernels/row_kernels.hpp"
 #include "weft/sim/connectivity.hpp"
 #include "weft/sim/dynamics.hpp"
+
+#include "observation_noise.hpp"
 
 namespace weft {
 namespace {
@@ -34,8 +37,9 @@ AlignedFloats allocate_rows(std::int64_t rows, std::int64_t neurons) {
       static_cast<std::size_t>(rows) * static_cast<std::size_t>(neurons) * sizeof(float);
   void* const memory = ::operator new[](bytes, kCacheLine, std::nothrow);
   if (memory == nullptr)
-    throw UserError({"simulation.neurons", fmt::format("no memory for {} rows of W ({} bytes)", rows, bytes),
-                     "", "use more ranks on more machines, or fewer neurons"});
+    throw UserError({"simulation.neurons",
+                     fmt::format("no memory for {} rows of {} neurons ({} bytes)", rows, neurons, bytes), "",
+                     "use more ranks on more machines, or fewer neurons"});
   return AlignedFloats(static_cast<float*>(memory));
 }
 
@@ -114,12 +118,14 @@ struct Simulator::Impl {
   RowPartition partition;
   OwnNeurons own;
   NeuronParameters parameters;
-  Philox initial_draws, noise_draws;
+  Philox initial_draws, noise_draws, observation_draws;
+  std::optional<ObservationNoise> observation;  ///< where one is asked for
   AlignedFloats weights;
   std::vector<std::int64_t> counts;  ///< elements of the gathered blocks, by rank
 
   // (S x own), except `gathered`: the ranks' (S x own) blocks in rank order, and `tanh_all`: (S x N).
-  std::vector<float> state, tanh_own, input, derivative, noise, gathered, tanh_all;
+  std::vector<float> state, tanh_own, input, derivative, noise, gathered;
+  AlignedFloats tanh_all;  ///< read by registers, which cost twice as much across the border of a cache line
 
   /// The first own value that is not finite: (step * S + trajectory) * N + global row.
   std::int64_t first_broken = kNever;
@@ -134,14 +140,17 @@ Simulator::Impl::Impl(Communicator& ranks, const SimulationConfig& simulation, s
       own{config.neurons, GlobalRow{partition.begin(shards.rank())}, partition.size(shards.rank())},
       parameters(neuron_parameters(config.types, config.neurons, own.first, own.count)),
       initial_draws(seed, RandomStream::initial_state),
-      noise_draws(seed, RandomStream::process_noise) {
+      noise_draws(seed, RandomStream::process_noise),
+      observation_draws(seed, RandomStream::derivative_noise) {
   for (const std::int64_t size : partition.sizes()) counts.push_back(config.trajectories * size);
   const auto mine = static_cast<std::size_t>(config.trajectories * own.count);
   for (std::vector<float>* const array : {&state, &tanh_own, &input, &derivative, &noise})
     array->resize(mine);
-  for (std::vector<float>* const array : {&gathered, &tanh_all})
-    array->resize(static_cast<std::size_t>(config.trajectories * config.neurons));
-  collectively(shards, [this] { weights = allocate_rows(own.count, config.neurons); });
+  gathered.resize(static_cast<std::size_t>(config.trajectories * config.neurons));
+  collectively(shards, [this] {
+    weights = allocate_rows(own.count, config.neurons);
+    tanh_all = allocate_rows(config.trajectories, config.neurons);
+  });
   const auto entries = static_cast<std::size_t>(own.count * config.neurons);
   fill_connectivity(config.connectivity, config.neurons, seed, own.first, {weights.get(), entries});
 }
@@ -155,6 +164,7 @@ std::int64_t Simulator::Impl::block_frames() const {
 
 void Simulator::Impl::start() {
   draw_normal(initial_draws, 0, kInitialDeviation, own, state);
+  if (config.derivative_snr_db) observation.emplace(*config.derivative_snr_db, observation_draws, own);
   first_broken = kNever;
   done = {"simulate", 0, config.burn_in + config.frames, "steps", ""};
 }
@@ -167,8 +177,8 @@ void Simulator::Impl::evaluate(std::int64_t step) {
   if (config.noise != 0) draw_normal(noise_draws, static_cast<std::uint64_t>(step), config.noise, own, noise);
   gather.wait();
   order_by_trajectory();
-  row_product({weights.get(), own.count, config.neurons, config.neurons}, tanh_all.data(),
-              config.trajectories, input.data());
+  row_product({weights.get(), own.count, config.neurons, config.neurons}, tanh_all.get(), config.trajectories,
+              input.data());
   drift(parameters, state, tanh_own, input, derivative);
 }
 
@@ -176,7 +186,7 @@ void Simulator::Impl::order_by_trajectory() {
   const float* from = gathered.data();
   for (int rank = 0; rank < partition.shards(); ++rank)
     for (std::int64_t s = 0; s < config.trajectories; ++s, from += partition.size(rank))
-      std::copy_n(from, partition.size(rank), tanh_all.data() + s * config.neurons + partition.begin(rank));
+      std::copy_n(from, partition.size(rank), tanh_all.get() + s * config.neurons + partition.begin(rank));
 }
 
 void Simulator::Impl::advance(std::int64_t step) {
@@ -217,10 +227,12 @@ void Simulator::Impl::burn_in() {
     const std::int64_t end = std::min(first + block, config.burn_in);
     for (std::int64_t step = first; step < end; ++step) {
       evaluate(step);
+      if (observation && step >= config.burn_in / 2) observation->watch(derivative);
       advance(step);
     }
     agree_all_finite();
   }
+  if (observation) observation->settle(shards, partition);
 }
 
 void Simulator::Impl::record(const FrameSink& sink) {
@@ -230,7 +242,7 @@ void Simulator::Impl::record(const FrameSink& sink) {
     for (std::int64_t k = 0; k < count; ++k) {
       const std::int64_t step = config.burn_in + t + k;
       evaluate(step);
-      block.put(k, state, derivative);
+      block.put(k, state, observation ? observation->observed(t + k, derivative) : derivative);
       advance(step);
     }
     agree_all_finite();

@@ -12,28 +12,13 @@
 
 #include "weft/core/error.hpp"
 
+#include "train/array_views.hpp"
+
 namespace weft {
 namespace {
 
 // Points of the loss curve that a training records.
 constexpr std::int64_t kRecords = 1000;
-
-ArrayView view_of(std::string name, const at::Tensor& tensor) {
-  ArrayView view{std::move(name), tensor.sizes().vec(), std::span<const float>()};
-  const auto count = static_cast<std::size_t>(tensor.numel());
-  require(tensor.is_contiguous(), "an array to save must be contiguous");
-  if (tensor.scalar_type() == at::kDouble) {
-    view.values = std::span(tensor.const_data_ptr<double>(), count);
-  } else {
-    view.values = std::span(tensor.const_data_ptr<float>(), count);
-  }
-  return view;
-}
-
-template <typename T>
-ArrayView view_of(std::string name, const std::vector<T>& values) {
-  return {std::move(name), {static_cast<std::int64_t>(values.size())}, std::span<const T>(values)};
-}
 
 /// Sums the losses of the steps between two records of the history.
 class LossWindow {
@@ -131,7 +116,8 @@ Losses AdamTrainer::step(std::span<const std::int64_t> frames) {
 std::vector<std::int64_t> AdamTrainer::draw_frames() const {
   std::vector<std::int64_t> frames(static_cast<std::size_t>(config_.batch_size));
   for (std::size_t b = 0; b < frames.size(); ++b) {
-    frames[b] = data_.frames[random_.below(data_.frames.size(), static_cast<std::uint64_t>(steps_done_), b)];
+    const std::vector<std::int64_t>& usable = data_.frames.with_derivative;
+    frames[b] = usable[random_.below(usable.size(), static_cast<std::uint64_t>(steps_done_), b)];
   }
   return frames;
 }

@@ -94,18 +94,21 @@ TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
                      "at least one neuron for each rank", "start fewer ranks"});
   }
   TrainingData data{RowPartition(info.neurons, rows.size()), rows.rank(), {}, {}, {}, 1};
+  data.frames.total = info.frames;
+  data.frames.trajectory_starts = info.trajectory_starts;
+  data.differences = !info.has_derivative;
   const std::int64_t first = data.partition.begin(data.shard);
   const std::int64_t count = data.partition.size(data.shard);
   collectively(rows, [&] {
     data.activity = read_columns(dataset, Field::activity, first, count);
     if (info.has_derivative) {
       data.derivative = read_columns(dataset, Field::derivative, first, count);
-      data.frames = all_frames(info.frames);
+      data.frames.with_derivative = all_frames(info.frames);
     } else {
       data.derivative = forward_differences(data.activity, info.dt);
-      data.frames = frames_with_successor(info);
+      data.frames.with_derivative = frames_with_successor(info);
     }
-    if (data.frames.empty()) {
+    if (data.frames.with_derivative.empty()) {
       throw UserError(
           {dataset.file().string(),
            fmt::format("{} frames in {} trajectories", info.frames, info.trajectory_starts.size()),

@@ -58,6 +58,51 @@ TEST_F(ConfigMistakes, AGpu) {
   expect_mistake(run({"--set", "device=cuda"}), {"device: cuda", "auto or cpu", "set device: auto"});
 }
 
+/// The options of a closed-form training, and some more.
+Words in_closed_form(const Words& settings) {
+  Words options{"--set", "training.method=varpro"};
+  for (const std::string& setting : settings) options.insert(options.end(), {"--set", setting});
+  return options;
+}
+
+TEST_F(ConfigMistakes, FewerFramesThanAClosedFormHasUnknowns) {
+  for (const int ranks : {1, 2}) {
+    expect_no_answer(run(in_closed_form({"simulation.neurons=300", "simulation.frames=340"}), ranks),
+                     {"simulation.frames", "340 frames for 300 neurons and 40 splines of phi",
+                      "expected more than 340 frames, better 375", "record more frames"});
+  }
+}
+
+TEST_F(ConfigMistakes, MoreSplinesThanFrames) {
+  expect_mistake(run(in_closed_form({"training.psi_splines=200"})),
+                 {"training.psi_splines: 200 splines for 200 frames", "fewer splines than frames"});
+  expect_mistake(run(in_closed_form({"training.phi_splines=300"})),
+                 {"training.phi_splines: 300 splines for 200 frames"});
+}
+
+TEST_F(ConfigMistakes, AClosedFormOfOneNeuron) {
+  expect_mistake(run(in_closed_form({"simulation.types=[{gain: 1}]", "simulation.neurons=1"})),
+                 {"one neuron", "two neurons at least"});
+}
+
+TEST_F(ConfigMistakes, AnInitialModelWhereNoneIsOfUse) {
+  expect_mistake(run(in_closed_form({"training.initial_model=runs/x"})),
+                 {"training.initial_model: runs/x", "varpro", "set training.method: adam"});
+  expect_mistake(run({"--set", "training.initial_model=" + folder_.path().string()}),
+                 {"training.initial_model", folder_.path().string() + " holds no checkpoint", "a checkpoint"});
+}
+
+TEST_F(ConfigMistakes, GroupsOfPsiThatCannotBeUsed) {
+  expect_mistake(run({"--set", "training.psi_groups=types"}),
+                 {"training.psi_groups: types", "adam", "set training.method: varpro"});
+  const std::string nowhere = (folder_.path() / "nowhere.txt").string();
+  expect_mistake(run(in_closed_form({"training.psi_groups=" + nowhere})), {nowhere});
+  const std::string file = (folder_.path() / "groups.txt").string();
+  std::ofstream(file) << "0\n1\n0\n";
+  expect_mistake(run(in_closed_form({"training.psi_groups=" + file})),
+                 {file + ": 3 lines", "expected 24, one for each neuron"});
+}
+
 TEST_F(ConfigMistakes, AConfigThatIsNotThere) {
   const std::string file = (folder_.path() / "nowhere.yaml").string();
   expect_mistake(run_weft({"run", file, "--output", output().string()}), {file, "No such file"});

@@ -13,4 +13,8 @@ namespace weft {
 void expect_mistake(const ProcessResult& result, std::initializer_list<std::string_view> parts,
                     std::source_location where = std::source_location::current());
 
+/// The same for data that do not hold the answer, with exit code 1.
+void expect_no_answer(const ProcessResult& result, std::initializer_list<std::string_view> parts,
+                      std::source_location where = std::source_location::current());
+
 }  // namespace weft

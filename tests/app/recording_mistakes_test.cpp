@@ -100,5 +100,13 @@ TEST_F(RecordingMistakes, NumbersThatAreNone) {
   EXPECT_FALSE(fs::exists(output() / "checkpoints"));
 }
 
+TEST_F(RecordingMistakes, GroupsByTypesThatNobodyKnows) {
+  expect_mistake(run_weft({"run", tiny_config(), "--output", output().string(), "--set",
+                           "data.path=" + recording("good.h5"), "--set", "training.method=varpro", "--set",
+                           "training.psi_groups=types"}),
+                 {"training.psi_groups", recording("good.h5"), "a dataset with /truth"});
+  expect_nothing_written();
+}
+
 }  // namespace
 }  // namespace weft

@@ -89,7 +89,7 @@ TEST_F(Recording, ThatChangedSinceIsAnotherOne) {
   const ProcessResult changed = start(1);
   EXPECT_EQ(changed.exit_code, 2);
   EXPECT_THAT(changed.err,
-              AllOf(HasSubstr("its train stage"), HasSubstr("the dataset of data.path has changed"),
+              AllOf(HasSubstr("its train stage"), HasSubstr("a file that it names has changed"),
                     HasSubstr("--redo train")));
 }
 

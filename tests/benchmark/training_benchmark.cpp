@@ -25,8 +25,8 @@ TrainingData made_up_data(std::int64_t neurons) {
                     at::randn({kFrames, neurons}).mul_(10),
                     {},
                     13};
-  data.frames.resize(kFrames);
-  std::iota(data.frames.begin(), data.frames.end(), 0);
+  data.frames.with_derivative.resize(kFrames);
+  std::iota(data.frames.with_derivative.begin(), data.frames.with_derivative.end(), 0);
   return data;
 }
 

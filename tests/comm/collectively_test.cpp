@@ -51,6 +51,16 @@ TEST(Collectively, AUserErrorOnOneRankReachesAll) {
   }
 }
 
+TEST(Collectively, DataWithoutAnAnswerOnOneRankAreThatForAll) {
+  const int failing = test_world().size() - 1;
+  const std::string message = message_of<UnidentifiableError>([&] {
+    if (test_world().rank() == failing) throw UnidentifiableError("too few frames");
+  });
+  const std::string origin = test_world().rank() == failing ? "" : "rank " + std::to_string(failing) + ": ";
+  EXPECT_EQ(message, origin + "too few frames");
+  expect_world_still_works();
+}
+
 TEST(Collectively, ABugOnOneRankReachesAllAsABug) {
   const int failing = test_world().size() - 1;
   const std::string message =

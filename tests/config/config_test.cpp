@@ -28,6 +28,9 @@ TEST(Config, AnEmptyFileIsAllDefaults) {
   EXPECT_EQ(config.simulation.neurons, 1000);
   EXPECT_FALSE(config.simulation.connectivity.exponent.has_value());
   EXPECT_TRUE(config.data.path.empty());
+  EXPECT_FALSE(config.simulation.derivative_snr_db.has_value());
+  EXPECT_EQ(config.training.method, TrainingMethod::varpro);
+  EXPECT_TRUE(config.training.psi_groups.empty());
   EXPECT_EQ(config.training.learning_rate.psi, 5e-5);
 }
 
@@ -56,7 +59,7 @@ TEST(Config, EveryShippedConfigLoads) {
     ++count;
     EXPECT_EQ(load_config(entry.path()).name, entry.path().stem());
   }
-  EXPECT_GE(count, 4);
+  EXPECT_GE(count, 6);
 }
 
 TEST(Config, SupplementaryFigure11IsThePublishedCase) {
@@ -71,6 +74,24 @@ TEST(Config, SupplementaryFigure11IsThePublishedCase) {
   EXPECT_EQ(config.training.learning_rate.phi, 5e-5);
   EXPECT_EQ(config.training.loss.psi_monotone, 100);
   EXPECT_EQ(config.training.final_rate, 1);
+}
+
+TEST(Config, TheClosedFormsSupplementaryFigure11HasThePublishedAssembly) {
+  const SimulationConfig published = load_config(kShipped / "allier2026_supp11.yaml").simulation;
+  Config config = load_config(kShipped / "supp11.yaml");
+  EXPECT_EQ(config.training.method, TrainingMethod::varpro);
+  EXPECT_EQ(config.simulation.frames, 12000);
+  config.simulation.frames = published.frames;
+  Config expected = config;
+  expected.simulation = published;
+  EXPECT_EQ(stage_hash(config, Stage::simulate), stage_hash(expected, Stage::simulate));
+}
+
+TEST(Config, EveryShippedConfigHasTheMethodThatItWasWrittenFor) {
+  for (const char* name : {"tiny", "quickstart_adam", "allier2026_supp11", "allier2026_fig2"})
+    EXPECT_EQ(load_config(kShipped / (std::string(name) + ".yaml")).training.method, TrainingMethod::adam)
+        << name;
+  EXPECT_EQ(load_config(kShipped / "quickstart.yaml").training.method, TrainingMethod::varpro);
 }
 
 TEST(Config, Figure2IsThePublishedCase) {
@@ -106,14 +127,28 @@ TEST(Config, FewerNeuronsThanTypesAreRefused) {
   EXPECT_EQ(parse_config("simulation: {neurons: 4}", "c.yaml").simulation.neurons, 4);
 }
 
+TEST(Config, ABurnInTooShortToSizeTheDerivativesNoiseIsRefused) {
+  const auto yaml = [](int steps) {
+    return "simulation: {derivative_snr_db: 20, burn_in: " + std::to_string(steps) + "}";
+  };
+  expect_user_error([&] { parse_config(yaml(99), "c.yaml"); },
+                    {"c.yaml: simulation.burn_in: 99 steps with a derivative_snr_db of 20", "at least 100",
+                     "simulation.derivative_snr_db: none"});
+  EXPECT_EQ(parse_config(yaml(100), "c.yaml").simulation.burn_in, 100);
+  EXPECT_EQ(parse_config("simulation: {burn_in: 0}", "c.yaml").simulation.burn_in, 0);
+}
+
 TEST(Config, ABatchThatReplicasCannotShareEquallyIsRefused) {
   for (const int frames : {2, 8}) {
-    const std::string yaml = "training: {batch_size: " + std::to_string(frames) + ", replicas: 3}";
+    const std::string yaml =
+        "training: {method: adam, batch_size: " + std::to_string(frames) + ", replicas: 3}";
     expect_user_error([&] { parse_config(yaml, "c.yaml"); },
                       {"c.yaml: training.batch_size: " + std::to_string(frames) + " frames for 3 replicas",
                        "a multiple of training.replicas, 3", "change training.batch_size"});
   }
-  EXPECT_EQ(parse_config("training: {batch_size: 9, replicas: 3}", "c.yaml").training.replicas, 3);
+  EXPECT_EQ(parse_config("training: {method: adam, batch_size: 9, replicas: 3}", "c.yaml").training.replicas,
+            3);
+  EXPECT_EQ(parse_config("training: {method: varpro, replicas: 3}", "c.yaml").training.replicas, 3);
 }
 
 }  // namespace

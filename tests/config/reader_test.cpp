@@ -26,16 +26,22 @@ seed: 18446744073709551615
 device: cuda
 threads: 3
 simulation:
-  burn_in: 7
+  burn_in: 107
   noise: 0.5
   trajectories: 2
+  derivative_snr_db: 20
   connectivity: {distribution: gaussian, cutoff: 10, exponent: 0.5, sparsity: 0.95}
   types:
     - {gain: -5, self_coupling: 0.25, tau: 2}
     - tau: 4
 data: {path: recordings/fish 1.h5}
 training:
+  method: adam
   final_rate: 0.1
+  initial_model: runs/before
+  psi_splines: 16
+  phi_splines: 4
+  psi_groups: types
   learning_rate: {embedding: 7.5e-4}
   loss: {l1: 1e-5, l2: 2}
 )",
@@ -44,9 +50,10 @@ training:
   EXPECT_EQ(config.seed, std::numeric_limits<std::uint64_t>::max());
   EXPECT_EQ(config.device, Device::cuda);
   EXPECT_EQ(config.threads, 3);
-  EXPECT_EQ(config.simulation.burn_in, 7);
+  EXPECT_EQ(config.simulation.burn_in, 107);
   EXPECT_EQ(config.simulation.noise, 0.5);
   EXPECT_EQ(config.simulation.trajectories, 2);
+  EXPECT_EQ(config.simulation.derivative_snr_db, 20);
   EXPECT_EQ(config.simulation.connectivity.distribution, ConnectivityDistribution::gaussian);
   EXPECT_EQ(config.simulation.connectivity.cutoff, 10);
   EXPECT_EQ(config.simulation.connectivity.exponent, 0.5);
@@ -58,7 +65,12 @@ training:
   EXPECT_EQ(config.simulation.types[1].gain, 10);
   EXPECT_EQ(config.simulation.types[1].tau, 4);
   EXPECT_EQ(config.data.path, "recordings/fish 1.h5");
+  EXPECT_EQ(config.training.method, TrainingMethod::adam);
   EXPECT_EQ(config.training.final_rate, 0.1);
+  EXPECT_EQ(config.training.initial_model, "runs/before");
+  EXPECT_EQ(config.training.psi_splines, 16);
+  EXPECT_EQ(config.training.phi_splines, 4);
+  EXPECT_EQ(config.training.psi_groups, "types");
   EXPECT_EQ(config.training.learning_rate.embedding, 7.5e-4);
   EXPECT_EQ(config.training.loss.l1, 1e-5);
   EXPECT_EQ(config.training.loss.l2, 2);
@@ -111,6 +123,15 @@ TEST(Reader, TheWrongTypeIsRefused) {
   expect_refused("simulation: {dt: {a: 1}}", {"simulation.dt: a map where a value belongs"});
 }
 
+TEST(Reader, AnOptionalNumberHasAWordForNone) {
+  const std::string yaml = "simulation: {derivative_snr_db: 10, connectivity: {exponent: 0.5}}";
+  const Config config = parse_config(
+      yaml, "c.yaml", {"simulation.derivative_snr_db=none", "simulation.connectivity.exponent=auto"});
+  EXPECT_FALSE(config.simulation.derivative_snr_db.has_value());
+  EXPECT_FALSE(config.simulation.connectivity.exponent.has_value());
+  expect_refused("simulation: {connectivity: {exponent: none}}", {"\"none\" is not a number"});
+}
+
 TEST(Reader, NumbersThatAreNoneAreRefused) {
   for (const std::string text : {"nan", "NaN", ".nan", "inf", "-inf", ".inf", "1e999"}) {
     expect_refused("simulation: {noise: " + text + "}", {"simulation.noise", "not a", "number, 0 or more"});
@@ -128,6 +149,8 @@ TEST(Reader, AValueOutOfRangeIsRefused) {
   expect_refused("seed: -1", {"seed: -1 is out of range", "0 to 18446744073709551615"});
   expect_refused("seed: 18446744073709551616", {"seed: 18446744073709551616 is out of range"});
   expect_refused("training: {steps: 1e300}", {"1e300 is out of range"});
+  expect_refused("training: {psi_splines: 3}", {"3 is out of range", "4 to 1000"});
+  expect_refused("training: {phi_splines: 1001}", {"1001 is out of range", "4 to 1000"});
   expect_refused("training: {final_rate: 1.5}", {"1.5 is out of range", "0 to 1"});
   expect_refused("threads: 5000000000", {"threads: 5000000000 is out of range", "0 to 4096"});
 }
@@ -135,10 +158,12 @@ TEST(Reader, AValueOutOfRangeIsRefused) {
 TEST(Reader, AChoiceNamesTheOthers) {
   expect_refused("device: gpu",
                  {"device: \"gpu\" is none of them", "one of auto, cpu, cuda", "default is auto"});
-  expect_refused("training: {method: sgd}", {"one of adam"});
+  expect_refused("training: {method: sgd}", {"one of adam, varpro"});
   expect_refused("simulation: {connectivity: {distribution: uniform}}", {"one of cauchy, gaussian"});
   expect_refused("simulation: {connectivity: {exponent: big}}",
                  {"\"big\" is not a number", "auto or a number"});
+  expect_refused("simulation: {derivative_snr_db: auto}",
+                 {"\"auto\" is not a number", "none or a number, -100 to 200", "default is none"});
 }
 
 TEST(Reader, ANameMustBeAbleToNameAFolder) {

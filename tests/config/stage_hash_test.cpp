@@ -11,23 +11,21 @@ namespace {
 
 constexpr Stage kStages[] = {Stage::simulate, Stage::train, Stage::evaluate, Stage::report};
 
-/// Gives the field another value; answers false where there is no other.
-bool change(const Field& field) {
+/// Gives the field another value.
+void change(const Field& field) {
   struct Change {
-    bool operator()(std::int64_t* v) const { return ++*v, true; }
-    bool operator()(std::uint64_t* v) const { return ++*v, true; }
-    bool operator()(int* v) const { return ++*v, true; }
-    bool operator()(double* v) const { return *v = 0.5 * *v + 0.125, true; }
-    bool operator()(std::optional<double>* v) const { return *v = 0.55, true; }
-    bool operator()(std::string* v) const { return *v += "x", true; }
-    bool operator()(std::filesystem::path* v) const { return *v += "x", true; }
-    bool operator()(Device* v) const { return *v = Device::cuda, true; }
-    bool operator()(ConnectivityDistribution* v) const {
-      return *v = ConnectivityDistribution::gaussian, true;
-    }
-    bool operator()(TrainingMethod*) const { return false; }
+    void operator()(std::int64_t* v) const { ++*v; }
+    void operator()(std::uint64_t* v) const { ++*v; }
+    void operator()(int* v) const { ++*v; }
+    void operator()(double* v) const { *v = 0.5 * *v + 0.125; }
+    void operator()(std::optional<double>* v) const { *v = 0.55; }
+    void operator()(std::string* v) const { *v += "x"; }
+    void operator()(std::filesystem::path* v) const { *v += "x"; }
+    void operator()(Device* v) const { *v = Device::cuda; }
+    void operator()(ConnectivityDistribution* v) const { *v = ConnectivityDistribution::gaussian; }
+    void operator()(TrainingMethod* v) const { *v = TrainingMethod::adam; }
   };
-  return std::visit(Change{}, field);
+  std::visit(Change{}, field);
 }
 
 bool should_matter(std::string_view path, Stage stage, bool recording) {
@@ -42,7 +40,7 @@ void expect_only_keys_that_matter(const Config& config, bool recording) {
   for (const Key& key : config_keys()) {
     for (std::size_t item = 0; item < item_count(config, key); ++item) {
       Config changed = config;
-      if (!change(key.field(changed, item))) continue;
+      change(key.field(changed, item));
       for (const Stage stage : kStages) {
         EXPECT_EQ(stage_hash(changed, stage) != stage_hash(config, stage),
                   should_matter(key.path, stage, recording))

@@ -54,6 +54,7 @@ TEST(ToYaml, KeepsEveryBitOfANumber) {
   config.simulation.noise = std::numeric_limits<double>::denorm_min();
   config.simulation.connectivity.cutoff = std::numeric_limits<double>::max();
   config.simulation.connectivity.exponent = 2.0 / 3.0;
+  config.simulation.derivative_snr_db = 10.0 / 3.0;
   config.simulation.types = {{.gain = -1e-17, .self_coupling = 1e22, .tau = 1.0 / 3.0}};
   config.training.steps = 999999999999;
   expect_round_trip(config);
@@ -65,6 +66,7 @@ TEST(ToYaml, KeepsTextsThatYamlWouldReadOtherwise) {
     Config config = parse_config("", "texts.yaml");
     config.name = text;
     config.data.path = "data/" + text;
+    config.training.psi_groups = "groups/" + text;
     expect_round_trip(config);
   }
 }
@@ -74,6 +76,7 @@ TEST(ToYaml, IsWrittenForReaders) {
   EXPECT_NE(yaml.find("name: \"readable\"\nseed: 42\ndevice: auto\n"), std::string::npos) << yaml;
   EXPECT_NE(yaml.find("  types:\n    - {gain: 10, self_coupling: 1, tau: 1}\n"), std::string::npos) << yaml;
   EXPECT_NE(yaml.find("    exponent: auto\n"), std::string::npos) << yaml;
+  EXPECT_NE(yaml.find("  derivative_snr_db: none\n"), std::string::npos) << yaml;
 }
 
 }  // namespace

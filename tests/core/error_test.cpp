@@ -26,6 +26,12 @@ TEST(UserError, TakesOverALineAsItIs) {
                "rank 2: disk full; expected room");
 }
 
+TEST(UnidentifiableError, SaysInOneLineWhatTheDataLack) {
+  const UnidentifiableError error({"data", "100 frames", "more than 140", "record more frames"});
+  EXPECT_STREQ(error.what(), "data: 100 frames; expected more than 140; record more frames");
+  EXPECT_STREQ(UnidentifiableError(std::string("rank 1: too few")).what(), "rank 1: too few");
+}
+
 std::string message_of_broken_invariant(std::source_location& where) {
   try {
     where = std::source_location::current();

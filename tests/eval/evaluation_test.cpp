@@ -48,7 +48,7 @@ TEST_F(Evaluate, IsTheSameOnEveryRankAndOnAnyNumberOfRanks) {
   const WholeModel model = imperfect_model(assembly_);
   const json together = metrics_of(model);
   const json alone = evaluate_on(*make_self_communicator(), file_, model);
-  expect_same(together, alone, 1e-12);
+  expect_same(together, alone, 1e-11);
   EXPECT_EQ(broadcast_text(test_world(), together.dump()), together.dump());
 }
 
@@ -69,6 +69,12 @@ TEST_F(Evaluate, FindsNoFaultWithTheTruth) {
   EXPECT_EQ(metrics["clusters"]["reference_accuracy"], 1);
   EXPECT_GT(metrics["clusters"]["silhouette"], 0.9);
   EXPECT_EQ(metrics["data"], (json{{"neurons", 45}, {"frames", 50}, {"xnorm", 6.0}}));
+  ASSERT_EQ(metrics["types"].size(), 3);
+  for (const json& type : metrics["types"]) {
+    EXPECT_NEAR(type["tau"], type["true_tau"], 1e-4);
+    EXPECT_NEAR(type["s"], type["true_s"], 1e-4);
+  }
+  EXPECT_FALSE(metrics.contains("error_bars"));
 }
 
 /// (W, psi) -> (W / factor, factor psi)
@@ -132,7 +138,12 @@ TEST_F(Evaluate, SaysNothingOfWhatNeedsAnUnknownTruth) {
                   "/gauge/psi_offset",
                   "/gauge/psi_plateau",
                   "/gauge/psi_scale"};
-  const json flat = metrics.flatten();
+  json whole = metrics;
+  EXPECT_EQ(whole["types"].size(), 3);
+  for (const json& type : whole["types"])
+    for (const char* key : {"true_type", "true_tau", "true_s"}) EXPECT_FALSE(type.contains(key)) << key;
+  whole.erase("types");
+  const json flat = whole.flatten();
   json found = json::array();
   for (const auto& [key, value] : flat.items()) found.push_back(key);
   EXPECT_EQ(found, keys);
@@ -146,6 +157,34 @@ TEST_F(Evaluate, HasNoPsiErrorsWherePsiHasNoPlateau) {
   EXPECT_FALSE(metrics["connectivity"].contains("slope"));
   EXPECT_TRUE(metrics["connectivity"].contains("r2"));
   EXPECT_TRUE(metrics["phi"].contains("rms_error"));
+}
+
+TEST_F(Evaluate, GivesThePsiErrorsOfTheWorstGroup) {
+  WholeModel model = true_model(assembly_);
+  model.further_psi = {[](double x) { return std::tanh(x) + (x > 0 ? 0.03 : 0); },
+                       [](double x) { return std::tanh(x); }};
+  const json metrics = metrics_of(model);
+  EXPECT_NEAR(metrics["psi"]["max_error"], 0.03, 1e-4);
+  EXPECT_NEAR(metrics["psi"]["rms_error"], 0.03 / std::sqrt(2), 1e-3);
+}
+
+TEST_F(Evaluate, TellsOfTheErrorsOfTheWeightsWhereTheMethodHasThem) {
+  WholeModel model = imperfect_model(assembly_);
+  model.errors = WeightErrors{std::vector<double>(45, 2.0), std::vector<double>(45, 0.25),
+                              std::vector<double>(45, 0.01), std::vector<PresynapticState>(45)};
+  std::optional<Truth> truth(file_);
+  const Evaluation evaluation =
+      evaluate(test_world(), FakeModel(model, test_world()), Dataset(file_), &*truth, 1, {});
+  EXPECT_TRUE(evaluation.metrics["error_bars"].contains("mean"));
+  EXPECT_TRUE(evaluation.metrics["error_bars"].contains("coverage_95"));
+  if (test_world().rank() != 0) return;
+  const NeuronTable& table = evaluation.neurons;
+  EXPECT_EQ(table.errors.residual, model.errors->residual);
+  ASSERT_EQ(table.outgoing_error.size(), 45);
+  EXPECT_NEAR(table.outgoing_error[44], 0.5 * evaluation.figures.psi_scale, 1e-12);
+  EXPECT_EQ(table.cluster, evaluation.figures.latents.cluster);
+  EXPECT_EQ(table.type, assembly_.types.neuron_type);
+  EXPECT_EQ(table.fitted.rate.size(), 45);
 }
 
 TEST_F(Evaluate, NamesTheNeuronWhoseLatentIsNotFinite) {

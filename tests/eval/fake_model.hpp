@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "weft/comm/communicator.hpp"
@@ -16,6 +17,8 @@ struct WholeModel {
   std::vector<Latent> latents;      ///< (N)
   std::function<double(double x)> psi;
   std::function<double(std::int64_t neuron, double x)> phi;
+  std::vector<std::function<double(double x)>> further_psi = {};  ///< of the groups behind the first
+  std::optional<WeightErrors> errors = {};                        ///< of all rows
 
   std::int64_t neurons() const { return static_cast<std::int64_t>(latents.size()); }
 };
@@ -45,12 +48,26 @@ class FakeModel : public RecoveredModel {
     for (const double point : x) values.push_back(whole_.psi(point));
     return values;
   }
+  std::int64_t psi_groups() const override { return 1 + std::ssize(whole_.further_psi); }
+  std::vector<double> psi_of_group(std::int64_t group, std::span<const double> x) const override {
+    if (group == 0) return psi(x);
+    std::vector<double> values;
+    for (const double point : x) values.push_back(whole_.further_psi.at(group - 1)(point));
+    return values;
+  }
   std::vector<double> phi(LocalRow first, std::int64_t count, std::span<const double> x) const override {
     std::vector<double> values;
     for (std::int64_t row = index(first); row < index(first) + count; ++row) {
       for (const double point : x) values.push_back(whole_.phi(begin() + row, point));
     }
     return values;
+  }
+  std::optional<WeightErrors> weight_errors() const override {
+    if (!whole_.errors) return std::nullopt;
+    WeightErrors own = *whole_.errors;
+    own.row = {own.row.begin() + begin(), own.row.begin() + partition_.end(shard_)};
+    own.residual = {own.residual.begin() + begin(), own.residual.begin() + partition_.end(shard_)};
+    return own;
   }
 
  private:

@@ -98,7 +98,7 @@ TEST(WriteFigures, WritesWhatThePanelsNeedAndReadsBackTheSame) {
                                               {"phi/type", {30}},
                                               {"phi/true", {3, 301}},
                                               {"psi/x", {1001}},
-                                              {"psi/learned", {1001}},
+                                              {"psi/learned", {1, 1001}},
                                               {"psi/true", {1001}}};
   std::map<std::string, Shape> found;
   for (const std::string& name : file.dataset_names()) found[name] = file.dataset(name).shape();
@@ -110,6 +110,20 @@ TEST(WriteFigures, WritesWhatThePanelsNeedAndReadsBackTheSame) {
   EXPECT_EQ(file.dataset("scatter/counts").read_all<std::int64_t>(), figures.scatter->counts);
   EXPECT_EQ(file.dataset("phi/learned").read_all<double>(), figures.phi.learned);
   EXPECT_EQ(file.dataset("latents/a").read_all<double>()[2 * 7 + 1], figures.latents.latents[7][1]);
+}
+
+TEST(WriteFigures, WritesThePsiOfEachGroup) {
+  TemporaryFolder folder;
+  Figures figures;
+  figures.time_series = {{0}, {0}, {1}};
+  figures.connectivity = {{0}, {0}, {}, {0}, {}};
+  figures.latents = {{{1, 1}}, {0}, {}};
+  figures.phi = {{0, 1}, {0}, {2, 3}, {}, {}};
+  figures.psi = {{-1, 0, 1}, {1, 2, 3, 4, 5, 6}, {}};
+  write_figures(folder.path() / "evaluation.h5", figures);
+  const hdf5::File file = hdf5::File::open(folder.path() / "evaluation.h5");
+  EXPECT_EQ(file.dataset("psi/learned").shape(), (Shape{2, 3}));
+  EXPECT_EQ(file.dataset("psi/learned").read_all<double>(), figures.psi.learned);
 }
 
 TEST(WriteFigures, LeavesOutWhatNeedsTheTruth) {

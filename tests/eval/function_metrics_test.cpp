@@ -25,6 +25,14 @@ TEST(ComparePsi, GivesTheLargestAndTheRootMeanSquareError) {
   EXPECT_NEAR(errors.rms_error, std::sqrt((0.09 + 0.01 + 0.04) / 3), 1e-15);
 }
 
+TEST(ComparePsi, GivesTheErrorsOfTheWorstGroup) {
+  const std::vector<double> x{-1, 0};
+  const std::vector<double> learned{std::tanh(-1.0) + 0.1, 0.1, std::tanh(-1.0), 0.12};
+  const PsiErrors errors = compare_psi(x, learned);
+  EXPECT_NEAR(errors.max_error, 0.12, 1e-15);
+  EXPECT_NEAR(errors.rms_error, 0.1, 1e-15);
+}
+
 TEST(ComparePhi, AgreesWithThePlainFormulaOverMoreThanOneBlockOfNeurons) {
   Communicator& world = test_world();
   const Assembly assembly = small_assembly(600);

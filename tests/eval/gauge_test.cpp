@@ -34,6 +34,7 @@ TEST(MeasureActivity, GivesThePlainStatistics) {
   const ActivityStatistics statistics = measure(activity, 7);
   EXPECT_EQ(statistics.frames, 30);
   EXPECT_EQ(statistics.neurons, 7);
+  EXPECT_NEAR(statistics.mean, mean, 1e-12);
   EXPECT_NEAR(statistics.standard_deviation, std::sqrt(deviations / 209), 1e-12);
   EXPECT_EQ(statistics.minimum, *std::ranges::min_element(activity));
   EXPECT_EQ(statistics.maximum, *std::ranges::max_element(activity));

@@ -108,6 +108,41 @@ TEST_F(CheckpointOfAllRanks, GivesEveryBlockOfRowsWhoeverWroteIt) {
   }
 }
 
+TEST_F(CheckpointOfAllRanks, GivesRowsInDoublePrecision) {
+  const std::int64_t begin = partition_.begin(world_.rank()), own = partition_.size(world_.rank());
+  std::vector<double> fine(static_cast<std::size_t>(own));
+  for (std::size_t i = 0; i < fine.size(); ++i)
+    fine[i] = 1 / static_cast<double>(begin + static_cast<std::int64_t>(i) + 3);
+  const std::vector<ArrayView> rows{{"fine", {own}, std::span<const double>(fine)}};
+  save_checkpoint(world_, root(), {1, kNeurons, "varpro", "cafe", "0.1.0"}, partition_, rows, {});
+  world_.barrier();
+  std::vector<double> values(7);
+  Checkpoint(folder(1)).read_rows("fine", GlobalRow{4}, 7, values);
+  for (std::size_t i = 0; i < 7; ++i) EXPECT_EQ(values[i], 1 / static_cast<double>(i + 7));
+}
+
+TEST_F(CheckpointOfAllRanks, KeepsWhatTheTrainingFound) {
+  const std::string findings = R"({"solver":{"residual":3e-06,"steps":8},"identifiability":{"silent":[]}})";
+  save_checkpoint(world_, root(), {1, kNeurons, "varpro", "cafe", "0.1.0", findings}, partition_, {}, {});
+  world_.barrier();
+  EXPECT_EQ(Checkpoint(folder(1)).info().findings, findings);
+  save(2);
+  EXPECT_EQ(Checkpoint(folder(2)).info().findings, "{}");
+}
+
+TEST_F(CheckpointOfAllRanks, OfAVersionThatFoundNothingHasNoFindings) {
+  save(1);
+  if (world_.rank() == 0) {
+    std::string text = read_text(folder(1) / "manifest.json");
+    const std::string findings = ",\n  \"findings\": {}";
+    ASSERT_NE(text.find(findings), std::string::npos);
+    write_text_atomically(folder(1) / "manifest.json", text.erase(text.find(findings), findings.size()));
+  }
+  world_.barrier();
+  EXPECT_EQ(Checkpoint(folder(1)).info().findings, "{}");
+  expect_valid(1);
+}
+
 TEST_F(CheckpointOfAllRanks, RowsOfAnotherLengthAreRefused) {
   save(12);
   const Checkpoint checkpoint(folder(12));

@@ -1,6 +1,7 @@
 #include "weft/report/figure_data.hpp"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "weft/io/files.hpp"
 
@@ -37,7 +38,8 @@ TEST(FigureData, HoldsWhatTheEvaluationWrote) {
   EXPECT_EQ(read.phi.neuron, written.phi.neuron);
   EXPECT_EQ(read.phi.learned.values, written.phi.learned.values);
   EXPECT_EQ(read.phi.truth.values, written.phi.truth.values);
-  EXPECT_EQ(read.psi.learned, written.psi.learned);
+  EXPECT_EQ(read.psi.learned.rows, 1);
+  EXPECT_EQ(read.psi.learned.values, written.psi.learned.values);
   EXPECT_EQ(read.psi.truth, written.psi.truth);
 }
 
@@ -65,6 +67,16 @@ TEST(FigureData, NamesTheArrayWhoseShapeIsWrong) {
                     {"latents/a", "(24, 2)", "23 x 2", "evaluate the run again"});
 }
 
+TEST(FigureData, NamesThePsiThatDoesNotFitItsPoints) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(true);
+  data.psi.learned = {2, 30, std::vector<double>(60)};
+  write_evaluation(folder.path() / "evaluation.h5", data);
+
+  expect_user_error([&] { read_evaluation(folder.path() / "evaluation.h5"); },
+                    {"psi/learned", "(2, 30)", "61 values a row"});
+}
+
 TEST(FigureData, NamesTheFileThatIsMissing) {
   const TemporaryFolder folder;
   expect_user_error([&] { read_evaluation(folder.path() / "evaluation.h5"); }, {"evaluation.h5"});
@@ -83,6 +95,24 @@ TEST(LossHistory, ComesFromTheNewestCheckpoint) {
   EXPECT_EQ(read->data, written.data);
   EXPECT_EQ(read->phi_zero, written.phi_zero);
   EXPECT_EQ(read->psi_monotone, written.psi_monotone);
+}
+
+TEST(SolverRecord, HoldsResidualsAndThePhasesWithTheLongestFirst) {
+  const auto record = solver_record(nlohmann::json::parse(R"({"solver": {
+      "psi_residuals": [0.5, 0.1], "psi_dampings": [0.01, 0.001], "row_residuals": [1e-6],
+      "phases": [{"name": "a", "seconds": 1}, {"name": "b", "seconds": 3, "tflop": 0.2}, {"name": "c", "seconds": 2}]}})"));
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->psi_residuals, (std::vector<double>{0.5, 0.1}));
+  EXPECT_EQ(record->psi_dampings, (std::vector<double>{0.01, 0.001}));
+  EXPECT_EQ(record->row_residuals, std::vector<double>{1e-6});
+  ASSERT_EQ(record->phases.size(), 3U);
+  EXPECT_EQ(record->phases[0].name, "b");
+  EXPECT_EQ(record->phases[0].tflop, 0.2);
+  EXPECT_EQ(record->phases[2].name, "a");
+}
+
+TEST(SolverRecord, IsAbsentForAMethodWithoutASolver) {
+  EXPECT_FALSE(solver_record(nlohmann::json::parse(R"({"connectivity": {"r2": 1}})")));
 }
 
 TEST(LossHistory, IsAbsentWithoutACheckpoint) {

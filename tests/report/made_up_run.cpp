@@ -101,9 +101,11 @@ SharedFunction made_up_psi(bool with_truth) {
   for (int point = 0; point <= 60; ++point) {
     const double x = -7 + 0.25 * point;
     psi.x.push_back(x);
-    psi.learned.push_back(std::tanh(0.97 * x));
     if (with_truth) psi.truth.push_back(std::tanh(x));
   }
+  psi.learned = make_table(1, 61, [&](std::int64_t, std::int64_t point) {
+    return std::tanh(0.97 * psi.x[static_cast<std::size_t>(point)]);
+  });
   return psi;
 }
 
@@ -148,6 +150,15 @@ FigureData made_up_figures(bool with_truth) {
   data.loss = made_up_loss();
   data.scale = {7, 0.02};
   return data;
+}
+
+SolverRecord made_up_solver() {
+  SolverRecord solver;
+  solver.psi_residuals = {0.4, 0.11, 0.17, 0.03, 4e-3, 6e-4, 8e-5, 2e-5, 1.7e-5};
+  solver.psi_dampings = {1e-3, 1e-3, 1e-4, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7};
+  solver.row_residuals = {1.9e-5, 3.1e-6};
+  solver.phases = {{"rows: Gram_matrix", 12.5, 1}, {"psi: splines", 4.2, 0}, {"factorisation", 2.25, 0.17}};
+  return solver;
 }
 
 void write_evaluation(const std::filesystem::path& path, const FigureData& data) {

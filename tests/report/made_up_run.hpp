@@ -10,6 +10,9 @@ namespace weft {
 /// truth all that needs one is empty.
 FigureData made_up_figures(bool with_truth);
 
+/// What the closed form could have left: nine evaluations of psi, one of them rejected, two solutions of all rows.
+SolverRecord made_up_solver();
+
 /// The same as an evaluation leaves it in evaluation.h5.
 void write_evaluation(const std::filesystem::path& file, const FigureData& data);
 

@@ -139,7 +139,7 @@ TEST(Panels, KeepTheNumbersBesideThem) {
   EXPECT_NEAR(true_phi[10][2], data.phi.truth.at(1, 10), 1e-7);
 
   const auto psi = numbers_in(folder.path() / "panel_h_psi.dat");
-  EXPECT_NEAR(psi[40][1], data.psi.learned[40], 1e-7);
+  EXPECT_NEAR(psi[40][1], data.psi.learned.at(0, 40), 1e-7);
   EXPECT_NEAR(psi[40][2], data.psi.truth[40], 1e-7);
 
   const auto loss = numbers_in(folder.path() / "panel_i_loss.dat");
@@ -270,6 +270,57 @@ TEST(Panels, DoWithoutALossHistory) {
   FigureData data = made_up_figures(false);
   data.loss.reset();
   EXPECT_EQ(draw_panels(folder.path(), data).back().file, "panel_h_psi");
+}
+
+TEST(Panels, ShowThePsiOfEachGroup) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(true);
+  data.psi.learned.rows = 2;
+  for (int point = 0; point < 61; ++point) data.psi.learned.values.push_back(0.01 * point);
+
+  const auto panels = draw_panels(folder.path(), data);
+
+  EXPECT_THAT(caption_of(panels, "h"), HasSubstr("of each group of presynaptic neurons"));
+  EXPECT_THAT(read_text(folder.path() / "panel_h_psi.svg"), HasSubstr("learned, group 1"));
+  const auto psi = numbers_in(folder.path() / "panel_h_psi.dat");
+  EXPECT_NEAR(psi[40][2], 0.4, 1e-7);
+  EXPECT_NEAR(psi[40][3], data.psi.truth[40], 1e-7);
+}
+
+TEST(Panels, ShowHowTheClosedFormCameToItsEnd) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(true);
+  data.loss.reset();
+  data.solver = made_up_solver();
+
+  const auto panels = draw_panels(folder.path(), data);
+
+  ASSERT_EQ(panels.size(), 9U);
+  EXPECT_EQ(panels[7].file, "panel_j_solver");
+  EXPECT_EQ(panels[8].file, "panel_k_phases");
+  for (const char* file : {"panel_j_solver", "panel_k_phases"}) {
+    EXPECT_EQ(png_size(folder.path() / (std::string(file) + ".png")), std::make_pair(900U, 700U)) << file;
+    EXPECT_TRUE(is_well_formed_xml(folder.path() / (std::string(file) + ".svg"))) << file;
+  }
+  const auto residuals = numbers_in(folder.path() / "panel_j_solver.dat");
+  ASSERT_EQ(residuals.size(), 11U);
+  EXPECT_EQ(residuals[1], (std::vector<double>{2, data.solver->psi_residuals[1], data.solver->psi_dampings[1]}));
+  EXPECT_EQ(residuals[10], (std::vector<double>{11, data.solver->row_residuals[1]}));
+  const std::string phases = read_text(folder.path() / "panel_k_phases.svg");
+  EXPECT_THAT(phases, HasSubstr("rows: Gram_matrix"));
+  EXPECT_THAT(phases, HasSubstr("12.5 s, 80 GFLOP/s"));
+}
+
+TEST(Panels, SurviveASolverWithoutDampingRowsAndTime) {
+  const TemporaryFolder folder;
+  FigureData data = made_up_figures(false);
+  data.loss.reset();
+  data.solver = SolverRecord{{0.1}, {0}, {}, {{"psi", 0, 0}}};
+  EXPECT_EQ(draw_panels(folder.path(), data).back().file, "panel_j_solver");
+
+  data.solver->psi_residuals = {0};
+  EXPECT_EQ(draw_panels(folder.path(), data).back().file, "panel_h_psi")
+      << "a residual of zero has no place on a logarithmic axis";
 }
 
 TEST(Panels, SurviveAnAssemblyOfManyTypes) {

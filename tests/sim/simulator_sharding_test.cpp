@@ -48,17 +48,8 @@ class Threads {
   int before_;
 };
 
-/// Parameters: neurons, trajectories.
-class SameData : public testing::TestWithParam<std::tuple<std::int64_t, std::int64_t>> {};
-
-TEST_P(SameData, OnAnyNumberOfRanksAndThreadsBitForBit) {
-  SimulationConfig config = small_assembly();
-  std::tie(config.neurons, config.trajectories) = GetParam();
-  config.connectivity.sparsity = 0.05;
-  // Few steps: with more threads than cores each costs milliseconds, and a sum in another order shows at
-  // once.
-  config.burn_in = 3;
-  config.frames = 5;
+/// Simulates on each number of ranks and threads what one of each gives.
+void expect_same_data(const SimulationConfig& config) {
   const auto self = make_self_communicator();
   Simulator alone(*self, config, kSeed);
   const Recording expected = [&] {
@@ -83,6 +74,29 @@ TEST_P(SameData, OnAnyNumberOfRanksAndThreadsBitForBit) {
                                        static_cast<std::size_t>(run.own * config.neurons))))
           << where();
     }
+}
+
+/// Parameters: neurons, trajectories.
+class SameData : public testing::TestWithParam<std::tuple<std::int64_t, std::int64_t>> {
+ protected:
+  static SimulationConfig config() {
+    SimulationConfig config = small_assembly();
+    std::tie(config.neurons, config.trajectories) = GetParam();
+    config.connectivity.sparsity = 0.05;
+    // Few steps: with more threads than cores each costs milliseconds, and a sum in another order shows at
+    // once.
+    config.burn_in = 3;
+    config.frames = 5;
+    return config;
+  }
+};
+
+TEST_P(SameData, OnAnyNumberOfRanksAndThreadsBitForBit) { expect_same_data(config()); }
+
+TEST_P(SameData, WithObservationNoiseToo) {
+  SimulationConfig noisy = config();
+  noisy.derivative_snr_db = 10;
+  expect_same_data(noisy);
 }
 
 // 29 neurons stay on one thread; 1031 neurons make every parallel loop take all of them, on 1 rank and on 2

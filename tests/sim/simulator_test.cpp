@@ -102,6 +102,71 @@ TEST(Simulator, WhatTheDerivativeDoesNotExplainIsWhiteNoiseOfTheLevelAsked) {
   EXPECT_NEAR(mean_product(noise, between_trajectories) / variance, 0, 0.018);
 }
 
+/// What observation noise at `snr_db` adds to the derivatives of the run without it. (frames x N)
+std::vector<double> observation_noise(SimulationConfig config, double snr_db) {
+  const Recording exact = run_alone(config);
+  config.derivative_snr_db = snr_db;
+  const Recording noisy = run_alone(config);
+  EXPECT_EQ(noisy.activity, exact.activity);
+  std::vector<double> noise;
+  for (std::size_t k = 0; k < exact.derivative.size(); ++k)
+    noise.push_back(static_cast<double>(noisy.derivative[k]) - exact.derivative[k]);
+  return noise;
+}
+
+double variance(std::span<const double> values) {
+  const auto count = static_cast<double>(values.size());
+  double mean = 0, square = 0;
+  for (const double value : values) mean += value / count, square += value * value / count;
+  return square - mean * mean;
+}
+
+SimulationConfig settled_assembly() {
+  SimulationConfig config = small_assembly();
+  config.neurons = 200;
+  config.burn_in = 400;
+  config.frames = 500;
+  config.trajectories = 2;
+  return config;
+}
+
+TEST(Simulator, ObservationNoiseHasTheRatioAskedAndLeavesTheActivityAlone) {
+  const SimulationConfig config = settled_assembly();
+  const Recording exact = run_alone(config);
+  const std::vector<double> signal(exact.derivative.begin(), exact.derivative.end());
+  for (const double snr_db : {20.0, -3.0}) {
+    const std::vector<double> noise = observation_noise(config, snr_db);
+    EXPECT_NEAR(10 * std::log10(variance(signal) / variance(noise)), snr_db, 0.5);
+  }
+}
+
+TEST(Simulator, ObservationNoiseIsWhiteNormalAndOfOneSizeForAllNeurons) {
+  const SimulationConfig config = settled_assembly();
+  const std::vector<double> noise = observation_noise(config, 10);
+  const auto neurons = static_cast<std::size_t>(config.neurons);
+  const double whole = mean_product(noise, 0);
+  double fourth = 0;
+  for (const double value : noise) fourth += std::pow(value, 4) / static_cast<double>(noise.size());
+  // Four standard errors for 2e5 draws.
+  EXPECT_NEAR(fourth / (whole * whole), 3, 0.05);
+  for (const std::size_t lag : {std::size_t{1}, neurons, 500 * neurons})
+    EXPECT_NEAR(mean_product(noise, lag) / whole, 0, 0.013) << "lag " << lag;
+  for (std::size_t i = 0; i < neurons; ++i) {
+    std::vector<double> own;
+    for (std::size_t k = i; k < noise.size(); k += neurons) own.push_back(noise[k]);
+    EXPECT_NEAR(variance(own) / whole, 1, 0.25) << "neuron " << i;  // over five standard errors of 1000 draws
+  }
+}
+
+TEST(Simulator, ObservationNoiseIsTheSameAgain) {
+  SimulationConfig config = small_assembly();
+  config.derivative_snr_db = 10;
+  const auto self = make_self_communicator();
+  Simulator simulator(*self, config, kSeed);
+  const Recording first = record(simulator, config, *self), second = record(simulator, config, *self);
+  EXPECT_EQ(first.derivative, second.derivative);
+}
+
 TEST(Simulator, StartsFromNormalNumbersOfDeviationFive) {
   SimulationConfig config = small_assembly();
   config.neurons = 400;

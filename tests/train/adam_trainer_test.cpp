@@ -147,10 +147,10 @@ TEST_F(AdamTraining, HistoryTellsOfLossesThatFall) {
 }
 
 TEST_F(AdamTraining, HistoryCountsLossesPerNeuron) {
-  data.frames = {3};
+  data.frames.with_derivative = {3};
   AdamTrainer recorded = trainer(config_of(1, 1)), single = trainer(config_of(1, 1));
   recorded.train({});
-  const Losses losses = single.step(data.frames);
+  const Losses losses = single.step(data.frames.with_derivative);
   EXPECT_DOUBLE_EQ(recorded.history().data.at(0), losses.data / kNeurons);
   EXPECT_DOUBLE_EQ(recorded.history().phi_zero.at(0), losses.phi_zero / kNeurons);
   EXPECT_DOUBLE_EQ(recorded.history().psi_monotone.at(0), losses.psi_monotone / kNeurons);
@@ -191,10 +191,10 @@ TEST_F(AdamTraining, TellsOfItsProgressAtEachStep) {
 
 TEST_F(AdamTraining, DrawsOnlyFramesThatHaveADerivative) {
   // Any other frame would make the loss NaN.
-  data.frames = {3, 11, 12, 30};
+  data.frames.with_derivative = {3, 11, 12, 30};
   at::Tensor targets = data.derivative.clone();
   data.derivative.fill_(std::numeric_limits<float>::quiet_NaN());
-  for (const std::int64_t frame : data.frames) data.derivative[frame].copy_(targets[frame]);
+  for (const std::int64_t frame : data.frames.with_derivative) data.derivative[frame].copy_(targets[frame]);
   AdamTrainer training = trainer(config_of(50, 4));
   EXPECT_NO_THROW(training.train({}));
 }

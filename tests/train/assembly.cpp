@@ -18,8 +18,8 @@ TrainingData Assembly::data(const RowPartition& partition, int shard) const {
     return values.narrow(1, partition.begin(shard), partition.size(shard)).to(at::kFloat).contiguous();
   };
   TrainingData data{partition, shard, own(activity), own(derivative), {}, 5};
-  data.frames.resize(frames);
-  std::iota(data.frames.begin(), data.frames.end(), 0);
+  data.frames.with_derivative.resize(frames);
+  std::iota(data.frames.with_derivative.begin(), data.frames.with_derivative.end(), 0);
   return data;
 }
 

@@ -60,8 +60,8 @@ TrainingData GoldenSteps::data(const RowPartition& partition, int shard) const {
   };
   data.activity = own("x");
   data.derivative = own("y");
-  data.frames.resize(static_cast<std::size_t>(frames));
-  std::iota(data.frames.begin(), data.frames.end(), 0);
+  data.frames.with_derivative.resize(static_cast<std::size_t>(frames));
+  std::iota(data.frames.with_derivative.begin(), data.frames.with_derivative.end(), 0);
   return data;
 }
 

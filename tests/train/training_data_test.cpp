@@ -96,14 +96,14 @@ TEST_F(LoadTrainingData, GivesEachRankItsColumns) {
     expect_columns(data.activity, data, frame, cell);
     expect_columns(data.derivative, data, frame, negative);
   }
-  EXPECT_THAT(data.frames, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_THAT(data.frames.with_derivative, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8));
 }
 
 TEST_F(LoadTrainingData, TakesForwardDifferencesWithinTrajectories) {
   info.trajectory_starts = {0, 3, 4, 7};  // the second one is a single frame
   const TrainingData data = load_training_data(test_world(), dataset(cell));
-  EXPECT_THAT(data.frames, testing::ElementsAre(0, 1, 4, 5, 7));
-  for (const std::int64_t frame : data.frames) {
+  EXPECT_THAT(data.frames.with_derivative, testing::ElementsAre(0, 1, 4, 5, 7));
+  for (const std::int64_t frame : data.frames.with_derivative) {
     expect_columns(data.activity, data, frame, cell);
     expect_columns(data.derivative, data, frame, [&](std::int64_t t, std::int64_t neuron) {
       return (cell(t + 1, neuron) - cell(t, neuron)) / 0.25F;

@@ -13,6 +13,8 @@ struct Request {
   Stage first = Stage::simulate;
   Stage last = Stage::report;
   std::optional<Stage> redo;  ///< do this one and all after it again
+
+  bool covers(Stage stage) const { return first <= stage && stage <= last; }
 };
 
 /// The stages to run: those asked for, without the ones that are complete for this very config, and without
@@ -27,5 +29,10 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
 /// @collective @throws UserError on all ranks, before anything is written where the mistake can be known by
 /// then.
 void run_pipeline(const StageContext& context, const Request& request);
+
+/// Where the metrics of an evaluated run say that its data do not hold the answer, that is what the run ends with,
+/// all its results written. @collective
+/// @throws UnidentifiableError with the first warning where identifiability.verdict is "none".
+void check_verdict(Communicator& world, const RunFolder& folder);
 
 }  // namespace weft

@@ -20,15 +20,22 @@ struct RunFolder {
   std::filesystem::path checkpoints() const { return path / "checkpoints"; }
   std::filesystem::path results() const { return path / "results"; }
   std::filesystem::path metrics() const { return results() / "metrics.json"; }
+  std::filesystem::path neurons() const { return results() / "neurons.csv"; }
   std::filesystem::path figures() const { return results() / "evaluation.h5"; }
   std::filesystem::path report() const { return results() / "report.html"; }
   std::filesystem::path timings() const { return path / "log" / "timings.json"; }
   std::filesystem::path log() const { return path / "log" / "weft.log"; }
 };
 
-/// What a stage's result depends on: the hash of the config keys that matter to it, and, where it works on a
-/// dataset from elsewhere, that file's size and time of change. @throws UserError where that dataset is
-/// missing.
+/// The file that training.psi_groups names; empty where it names the types or nothing.
+std::filesystem::path group_file(const TrainingConfig& training);
+
+/// The checkpoint folder that training.initial_model names, itself or as that of a run. @throws UserError where
+/// there is none.
+std::filesystem::path initial_checkpoint(const std::filesystem::path& model);
+
+/// What a stage's result depends on: the hash of the config keys that matter to it, and size and time of change of
+/// the files that these name: a dataset, groups of psi, an initial model. @throws UserError where one is missing.
 std::string stage_key(const Config& config, Stage stage);
 
 /// The key that a finished stage left in its result; empty where it is not finished.

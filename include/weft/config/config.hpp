@@ -27,11 +27,12 @@ struct ConnectivityConfig {
 
 struct SimulationConfig {
   std::int64_t neurons = 1000;
-  std::int64_t frames = 4000;     ///< recorded frames of each trajectory
-  std::int64_t burn_in = 1000;    ///< steps before the first recorded frame
-  double dt = 0.01;               ///< [time units]
-  double noise = 1;               ///< standard deviation added to x at each step
-  std::int64_t trajectories = 1;  ///< independent runs side by side
+  std::int64_t frames = 4000;               ///< recorded frames of each trajectory
+  std::int64_t burn_in = 1000;              ///< steps before the first recorded frame
+  double dt = 0.01;                         ///< [time units]
+  double noise = 1;                         ///< standard deviation added to x at each step
+  std::int64_t trajectories = 1;            ///< independent runs side by side
+  std::optional<double> derivative_snr_db;  ///< of observation noise on the recorded derivative; absent: none
   std::vector<NeuronTypeConfig> types;
   ConnectivityConfig connectivity;
 };
@@ -40,7 +41,8 @@ struct DataConfig {
   std::filesystem::path path;  ///< a dataset to train on; empty: the simulated one
 };
 
-enum class TrainingMethod { adam };
+/// adam: the paper's gradient training. varpro: the closed form, by variable projection.
+enum class TrainingMethod { adam, varpro };
 
 struct LearningRateConfig {
   double connectivity = 1e-3;
@@ -57,7 +59,7 @@ struct LossConfig {
 };
 
 struct TrainingConfig {
-  TrainingMethod method = TrainingMethod::adam;
+  TrainingMethod method = TrainingMethod::varpro;
   std::int64_t steps = 20000;
   std::int64_t batch_size = 8;   ///< frames of one step, over all replicas
   std::int64_t epoch_steps = 0;  ///< Adam's state is cleared each so many steps; 0: never
@@ -66,6 +68,10 @@ struct TrainingConfig {
       1;  ///< learning rates fall to this fraction by the last step, along a cosine; 1: constant
   LearningRateConfig learning_rate;
   LossConfig loss;
+  std::filesystem::path initial_model;  ///< adam: a run folder or checkpoint to go on from; empty: none
+  std::int64_t psi_splines = 48;        ///< varpro: K, cubic B-splines of psi, of each group
+  std::int64_t phi_splines = 40;        ///< varpro: M, cubic B-splines of each phi
+  std::filesystem::path psi_groups;     ///< varpro: groups with a psi of their own: "", "types" or a file
 };
 
 enum class Device { automatic, cpu, cuda };

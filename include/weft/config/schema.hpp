@@ -37,6 +37,7 @@ struct Key {
   Range range;
   std::vector<Stage> matters_to;  ///< the stages whose files its value decides directly
   std::string_view meaning;       ///< one sentence, with the unit
+  std::string_view absent = "";   ///< the word that stands for no number, where the value is optional
 
   bool in_list() const { return path.find("[]") != std::string_view::npos; }
   /// Its path with the number of the item for `[]`, as an override names it.

@@ -24,6 +24,15 @@ class UserError : public std::runtime_error {
   explicit UserError(const std::string& line) : std::runtime_error(line) {}
 };
 
+/// The data do not hold the answer, whatever the user does with this program: too few frames, noise that drowns
+/// the weights. Exit code 1. The message is one line, as that of UserError.
+class UnidentifiableError : public std::runtime_error {
+ public:
+  explicit UnidentifiableError(const Complaint& complaint);
+  /// Takes over a message that another rank already put into words.
+  explicit UnidentifiableError(const std::string& line) : std::runtime_error(line) {}
+};
+
 /// A bug in Weft: a broken invariant. Exit code 1. The message ends with the place in the source and the call
 /// stack.
 class InternalError : public std::runtime_error {

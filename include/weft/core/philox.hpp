@@ -16,6 +16,8 @@ enum class RandomStream : std::uint32_t {
   initial_phi = 7,
   clustering = 8,
   figures = 9,
+  derivative_noise = 10,
+  distillation = 11,
 };
 
 /// Counter-based random numbers, Philox 4x32 with 10 rounds (Salmon, Moraes, Dror & Shaw, SC 2011).

@@ -7,6 +7,7 @@
 #include "weft/comm/communicator.hpp"
 #include "weft/core/progress.hpp"
 #include "weft/eval/figures.hpp"
+#include "weft/eval/neuron_table.hpp"
 #include "weft/io/dataset.hpp"
 #include "weft/io/truth.hpp"
 #include "weft/model/recovered_model.hpp"
@@ -14,11 +15,12 @@
 namespace weft {
 
 struct Evaluation {
-  /// docs/metrics.md defines every key: data, gauge, clusters; with a truth also connectivity, psi, phi. A
-  /// number that cannot be had is absent. The same on every rank.
+  /// docs/metrics.md defines every key: data, gauge, clusters, types; with a truth also connectivity, psi, phi;
+  /// error_bars where the method has them. A number that cannot be had is absent. The same on every rank.
   nlohmann::json metrics;
-  /// Complete on rank 0; what other ranks hold of it is of no use.
+  /// Complete on rank 0; what other ranks hold of these is of no use.
   Figures figures;
+  NeuronTable neurons;
 };
 
 /// Compares a trained model with the truth, as far as there is one, and gathers what the panels show. No rank

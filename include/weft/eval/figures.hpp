@@ -51,7 +51,7 @@ struct PhiFigure {
 
 struct PsiFigure {
   std::vector<double> x;        ///< (P)
-  std::vector<double> learned;  ///< (P)
+  std::vector<double> learned;  ///< (groups x P)
   std::vector<double> truth;    ///< (P); empty where unknown
 };
 

@@ -20,8 +20,9 @@ double true_phi(const NeuronTypeTruth& truth, std::int64_t type, double x);
 /// tanh(x). Local.
 double true_psi(double x);
 
-/// Learned psi at every x, offset and scale fixed by `gauge`. Local.
-std::vector<double> gauged_psi(const RecoveredModel& model, const Gauge& gauge, std::span<const double> x);
+/// Learned psi of a group at every x, offset and scale fixed by `gauge`. Local.
+std::vector<double> gauged_psi(const RecoveredModel& model, const Gauge& gauge, std::int64_t group,
+                               std::span<const double> x);
 /// Learned phi of own neurons [first, first + count) at every x, offset fixed: (count x x.size()). Local.
 std::vector<double> gauged_phi(const RecoveredModel& model, const Gauge& gauge, LocalRow first,
                                std::int64_t count, std::span<const double> x);
@@ -30,7 +31,7 @@ struct PsiErrors {
   double max_error = 0;
   double rms_error = 0;
 };
-/// `learned` at `x` against true_psi. Local.
+/// `learned`, (groups x x.size()), against true_psi: the errors of the worst group. Local.
 PsiErrors compare_psi(std::span<const double> x, std::span<const double> learned);
 
 struct PhiErrors {

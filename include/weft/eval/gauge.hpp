@@ -14,6 +14,7 @@ namespace weft {
 struct ActivityStatistics {
   std::int64_t frames = 0;
   std::int64_t neurons = 0;
+  double mean = 0;
   double standard_deviation = 0;
   double minimum = 0;
   double maximum = 0;

@@ -21,6 +21,12 @@ struct ArrayView {
   std::variant<std::span<const float>, std::span<const double>, std::span<const std::int64_t>> values;
 };
 
+/// What a checkpoint of a trained model holds.
+struct ModelArrays {
+  std::vector<ArrayView> rows;    ///< first axis: the rows of this shard
+  std::vector<ArrayView> common;  ///< the same on every rank
+};
+
 /// What all checkpoints say of themselves, in manifest.json.
 struct CheckpointInfo {
   std::int64_t step = 0;
@@ -28,6 +34,8 @@ struct CheckpointInfo {
   std::string method;       ///< the training method
   std::string config_hash;  ///< stage_hash of the training
   std::string version;
+  /// What the training found out about itself and the data: a JSON object, groups of metrics.json by name.
+  std::string findings = "{}";
 };
 
 /// Writes `<root>/step_<12 digits>/`: shard_r0003_of_0008.h5 (each rank's rows), common.h5 (rank 0),
@@ -57,6 +65,8 @@ class Checkpoint {
   /// array or its rows are of another length.
   void read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
                  std::span<float> values) const;
+  void read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
+                 std::span<double> values) const;
   /// An array of common.h5, flattened, converted to double.
   std::vector<double> read_common(const std::string& name) const;
   /// Names of all arrays with their shapes and the file(s) that hold them, for `weft inspect`.

@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace weft {
 
@@ -55,13 +58,29 @@ struct NeuronFunctions {
   Table truth;                       ///< (types x P); may be empty
 };
 
+/// psi of each group of presynaptic neurons.
 struct SharedFunction {
-  std::vector<double> x, learned, truth;  ///< (P); truth may be empty
+  std::vector<double> x;      ///< (P)
+  Table learned;              ///< (groups x P)
+  std::vector<double> truth;  ///< (P); may be empty
 };
 
 /// The terms of the training loss, divided by N: means over the steps from one record to the next.
 struct LossHistory {
   std::vector<double> step, total, data, phi_zero, psi_monotone;  ///< (K)
+};
+
+/// How the closed form got to its end.
+struct SolverRecord {
+  struct Phase {
+    std::string name;
+    double seconds = 0;
+    double tflop = 0;  ///< of matrix products, solves and factorisations; 0 where there are none
+  };
+  std::vector<double> psi_residuals;  ///< relative, after each evaluation of the search for psi
+  std::vector<double> psi_dampings;   ///< as many
+  std::vector<double> row_residuals;  ///< of all rows, after their solution and each refinement
+  std::vector<Phase> phases;          ///< the longest first
 };
 
 /// What the metrics say of the scale that psi and W are shown in.
@@ -79,6 +98,7 @@ struct FigureData {
   NeuronFunctions phi;
   SharedFunction psi;
   std::optional<LossHistory> loss;
+  std::optional<SolverRecord> solver;
   ScaleFacts scale;
 };
 
@@ -90,5 +110,8 @@ FigureData read_evaluation(const std::filesystem::path& file);
 /// The loss history of the newest checkpoint under `root`; none where there is no checkpoint or it keeps
 /// none. Local.
 std::optional<LossHistory> read_loss_history(const std::filesystem::path& root);
+
+/// `solver` of metrics.json; none where the method has no such thing. Local.
+std::optional<SolverRecord> solver_record(const nlohmann::json& metrics);
 
 }  // namespace weft

@@ -16,6 +16,13 @@
 
 namespace weft {
 
+/// The losses of a training, one entry a recorded step; each loss over the neurons, as the published code
+/// prints it.
+struct LossHistory {
+  std::vector<std::int64_t> step;
+  std::vector<double> total, data, phi_zero, psi_monotone;
+};
+
 /// The paper's gradient training: Adam with one learning rate for each of W, a, phi, psi, frames drawn at
 /// random, moments cleared each epoch. Rows are sharded, frames of a batch are split over replicas. The same
 /// to rounding for any process grid, bitwise for the same grid and threads.
@@ -29,7 +36,8 @@ class AdamTrainer final : public Trainer {
 
   void train(const ProgressSink& progress) override;
   ModelArrays arrays() const override;
-  const LossHistory& history() const override { return history_; }
+  nlohmann::json findings() const override { return nlohmann::json::object(); }
+  const LossHistory& history() const { return history_; }
   std::int64_t steps_done() const override { return steps_done_; }
 
   /// One step on these frames of the data, one for each entry of the batch. @collective over the grid.

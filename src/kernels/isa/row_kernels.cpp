@@ -17,30 +17,45 @@ namespace {
 
 // Independent chains hide the latency of a fused multiply-add; AVX2 has half the registers.
 constexpr int kChains = WEFT_VECTOR_BYTES == 64 ? 4 : 2;
+// A tile of sums fills the registers, so that each value loaded serves many of them.
+constexpr int kRowTile = WEFT_VECTOR_BYTES == 64 ? 6 : 3;
 constexpr int kBatchTile = 4;
 
-/// Dot products of one row with `Tile` vectors that lie `columns` apart. The order of each sum is that of
-/// Tile = 1.
-template <typename T, int Tile>
-void row_dots(const T* w, std::int64_t columns, const T* x, T* out, std::int64_t out_stride) {
+/// Dot products of `Rows` rows with `Tile` vectors that lie `columns` apart. Each sum is made of kChains
+/// chains, of which `Together` are taken at a time: all of them where there are few sums, one after the other
+/// where sums alone fill the registers. The order of a sum is the same in either case.
+template <typename T, int Rows, int Tile, int Together>
+void dots(const T* w, std::int64_t stride, std::int64_t columns, const T* x, T* out,
+          std::int64_t out_stride) {
   using V = Vector<T>;
-  typename V::Register chain[Tile][kChains] = {};
-  std::int64_t j = 0;
-  for (; j + kChains * V::lanes <= columns; j += kChains * V::lanes) {
-    for (int c = 0; c < kChains; ++c) {
-      const auto weights = V::load(w + j + c * V::lanes);
-      for (int b = 0; b < Tile; ++b) chain[b][c] += weights * V::load(x + b * columns + j + c * V::lanes);
+  typename V::Register total[Rows][Tile];
+  for (int first = 0; first < kChains; first += Together) {
+    typename V::Register chain[Together][Rows][Tile] = {};
+    const auto add = [&](int c, std::int64_t j, auto load) {
+      typename V::Register weights[Rows];
+      for (int r = 0; r < Rows; ++r) weights[r] = load(w + r * stride + j);
+      for (int b = 0; b < Tile; ++b) {
+        const auto values = load(x + b * columns + j);
+        for (int r = 0; r < Rows; ++r) chain[c][r][b] += weights[r] * values;
+      }
+    };
+    std::int64_t j = 0;
+    for (; j + kChains * V::lanes <= columns; j += kChains * V::lanes) {
+      for (int c = 0; c < Together; ++c) add(c, j + (first + c) * V::lanes, V::load);
+    }
+    for (; first == 0 && j < columns; j += V::lanes) {
+      const std::int64_t count = std::min(V::lanes, columns - j);
+      add(0, j, [count](const T* from) { return V::load_part(from, count); });
+    }
+    for (int r = 0; r < Rows; ++r) {
+      for (int b = 0; b < Tile; ++b) {
+        for (int c = 0; c < Together; ++c)
+          total[r][b] = first + c == 0 ? chain[c][r][b] : total[r][b] + chain[c][r][b];
+      }
     }
   }
-  for (; j < columns; j += V::lanes) {
-    const std::int64_t count = std::min(V::lanes, columns - j);
-    const auto weights = V::load_part(w + j, count);
-    for (int b = 0; b < Tile; ++b) chain[b][0] += weights * V::load_part(x + b * columns + j, count);
-  }
-  for (int b = 0; b < Tile; ++b) {
-    auto total = chain[b][0];
-    for (int c = 1; c < kChains; ++c) total += chain[b][c];
-    out[b * out_stride] = V::sum(total);
+  for (int r = 0; r < Rows; ++r) {
+    for (int b = 0; b < Tile; ++b) out[b * out_stride + r] = V::sum(total[r][b]);
   }
 }
 
@@ -49,16 +64,28 @@ void row_times_batch(const T* w, std::int64_t columns, const T* x, std::int64_t 
                      std::int64_t out_stride) {
   std::int64_t b = 0;
   for (; b + kBatchTile <= batch; b += kBatchTile) {
-    row_dots<T, kBatchTile>(w, columns, x + b * columns, out + b * out_stride, out_stride);
+    dots<T, 1, kBatchTile, kChains>(w, 0, columns, x + b * columns, out + b * out_stride, out_stride);
   }
-  for (; b < batch; ++b) row_dots<T, 1>(w, columns, x + b * columns, out + b * out_stride, out_stride);
+  for (; b < batch; ++b) {
+    dots<T, 1, 1, kChains>(w, 0, columns, x + b * columns, out + b * out_stride, out_stride);
+  }
 }
 
 template <typename T>
 void row_product_of(RowBlock<const T> w, const T* x, std::int64_t batch, T* out) {
 #pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < w.rows; ++i) {
-    row_times_batch(w.data + i * w.stride, w.columns, x, batch, out + i, w.rows);
+  for (std::int64_t i = 0; i < w.rows; i += kRowTile) {
+    const T* rows = w.data + i * w.stride;
+    const std::int64_t count = std::min<std::int64_t>(kRowTile, w.rows - i);
+    std::int64_t b = 0;
+    for (; count == kRowTile && b + kBatchTile <= batch; b += kBatchTile) {
+      dots<T, kRowTile, kBatchTile, 1>(rows, w.stride, w.columns, x + b * w.columns, out + b * w.rows + i,
+                                       w.rows);
+    }
+    for (std::int64_t r = 0; r < count; ++r) {
+      row_times_batch(rows + r * w.stride, w.columns, x + b * w.columns, batch - b, out + b * w.rows + i + r,
+                      w.rows);
+    }
   }
 }
 

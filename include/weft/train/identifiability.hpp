@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "weft/comm/communicator.hpp"
+#include "weft/model/spline_network.hpp"
+#include "weft/train/psi_search.hpp"
+#include "weft/train/row_solver.hpp"
+#include "weft/train/training_data.hpp"
+
+namespace weft {
+
+/// What there is to be said about data before anything is solved.
+struct DataOutlook {
+  std::int64_t neurons = 0;
+  std::int64_t frames = 0;         ///< to be fitted
+  std::int64_t frames_needed = 0;  ///< the fewest that leave W determined
+  /// Of a derivative made by differences: the share of its variance that enters anew at each step, which psi(x) can
+  /// not explain. Absent where the derivative was given.
+  std::optional<double> white_noise;
+};
+
+/// @collective over the row shards.
+DataOutlook look_at_data(Communicator& rows, const TrainingData& data, std::int64_t fitted_frames,
+                         std::int64_t phi_splines, std::int64_t groups);
+
+/// @throws UnidentifiableError where the frames cannot determine W, whatever they hold. Local.
+void require_enough(const DataOutlook& outlook);
+
+enum class Verdict { good, limited, none };
+
+/// How far the data determine the answer: `identifiability` of metrics.json (docs/metrics.md).
+struct Identifiability {
+  Verdict verdict = Verdict::good;
+  std::vector<std::string> warnings;  ///< one line each, with numbers and a remedy
+  nlohmann::json numbers = nlohmann::json::object();
+
+  nlohmann::json to_json() const;
+};
+
+/// After the solve. Sets the states of the network's presynaptic neurons as well. @collective over the row shards.
+Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiSearchResult& search,
+                      const RowSolution& solution, SplineNetwork& network);
+
+}  // namespace weft

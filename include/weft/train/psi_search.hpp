@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "weft/comm/process_grid.hpp"
+#include "weft/train/frame_choice.hpp"
+#include "weft/train/neuron_signals.hpp"
+#include "weft/train/work_log.hpp"
+
+namespace weft {
+
+struct PsiSearchOptions {
+  std::int64_t psi_splines = 48;  ///< K
+  std::int64_t phi_splines = 40;  ///< M
+  std::int64_t rows = 8;          ///< postsynaptic rows that psi is found from
+  std::int64_t noisy_rows = 64;   ///< the same, where y is noisy
+  std::int64_t max_steps = 20;
+  EquationForm form;
+  std::uint64_t seed = 0;
+};
+
+/// psi, and the phi of the sampled rows.
+struct PsiSearchResult {
+  std::vector<double> psi;          ///< (groups x K), each group of mean 0 and variance 1 over the data
+  std::vector<std::int64_t> rows;   ///< the postsynaptic rows of the last step
+  std::vector<double> phi;          ///< (rows x M) coefficients of their phi, up to what psi and a constant can do
+  std::vector<double> metric;       ///< (rows x M x M) how much the data feel of each phi: Phi' Phi off psi
+  double total_squares = 0;         ///< of the sampled y
+  double residual_squares = 0;
+  std::int64_t degrees_of_freedom = 0;
+  std::int64_t frames = 0;
+
+  std::vector<double> residuals, dampings;  ///< relative rms residual and damping, one an evaluation
+  std::int64_t rejected_steps = 0;
+  std::vector<double> pivots;               ///< of the last Gram matrix
+
+  double residual() const;
+};
+
+/// Finds psi by variable projection (Golub & Pereyra 1973, in Kaufman's form of 1975): Gauss-Newton on the K
+/// coefficients of psi, with the connectivity of a few rows and their phi projected out exactly at each step; the
+/// last step adds rows that hear the neurons which own the most extreme activity. Where y turns out noisy, more
+/// rows and frames are taken. Stops where the predicted gain is below K / 2 in chi squared, or, under a residual of
+/// 1e-3, below 4 %. @collective over the grid.
+/// @throws NumericalBreakdown on all ranks.
+PsiSearchResult find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
+                         const PsiSearchOptions& options, WorkLog& log);
+
+/// Floating-point operations of one evaluation of psi with its derivative, of one rank: what progress is reckoned by.
+double psi_step_flops(const ProcessGrid& grid, const NeuronSignals& signals, const PsiSearchOptions& options);
+
+/// Frames that the search takes where y is clean.
+std::int64_t psi_search_frames(std::int64_t neurons, std::int64_t phi_splines);
+
+}  // namespace weft

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "weft/comm/process_grid.hpp"
+#include "weft/config/config.hpp"
+#include "weft/train/distillation.hpp"
+#include "weft/train/identifiability.hpp"
+#include "weft/train/phi_shapes.hpp"
+#include "weft/train/psi_search.hpp"
+#include "weft/train/row_solver.hpp"
+#include "weft/train/trainer.hpp"
+#include "weft/train/training_data.hpp"
+
+namespace weft {
+
+/// The closed form (docs/closed-form.md): for a given psi the model is linear in W and in any basis of phi_i, and all
+/// rows share one Gram matrix, so psi is found first, from a few rows, by variable projection, then every row is one
+/// linear solve. The plain equations in float32 come first; where their arithmetic breaks down it goes to float64,
+/// then to differences in time, and says so. Rows and time series are sharded, frames are split over replicas. The
+/// same to rounding for any process grid.
+class VarproSolver final : public Trainer {
+ public:
+  /// `psi_groups` is empty for one psi, else the group of each neuron, from 0. `grid` must outlive the solver.
+  VarproSolver(const ProcessGrid& grid, TrainingData data, const TrainingConfig& config,
+               std::vector<std::int64_t> psi_groups, std::uint64_t seed);
+
+  /// @throws UserError where the config cannot be met; UnidentifiableError where the data hold no answer; on all ranks.
+  void train(const ProgressSink& progress) override;
+  ModelArrays arrays() const override;
+  nlohmann::json findings() const override;
+  /// Evaluations of psi.
+  std::int64_t steps_done() const override { return std::ssize(search_.residuals); }
+
+  const SplineNetwork& network() const { return *network_; }
+  const Identifiability& identifiability() const { return identifiability_; }
+  const RowSolution& solution() const { return solution_; }
+
+  /// The first form to try; for tests and for those who want double precision whatever it costs.
+  void start_from(const EquationForm& form) { form_ = form; }
+
+ private:
+  void solve(WorkLog& log);
+  void solve_in_form(const FrameChoice& frames, WorkLog& log);
+  bool fall_back(const std::string& reason);
+  void assemble();
+  void set_latents();
+  nlohmann::json solver_json() const;
+
+  const ProcessGrid& grid_;
+  TrainingConfig config_;
+  std::uint64_t seed_;
+  TrainingFrames frames_;
+  double activity_scale_;
+  std::vector<std::int64_t> groups_;
+  std::optional<TrainingData> data_;  ///< until the signals take it over
+  std::optional<NeuronSignals> signals_;
+  EquationForm form_;
+
+  DataOutlook outlook_;
+  std::int64_t held_out_ = 0;
+  double machine_flops_ = 0;  ///< of matrix products per second, measured
+  std::vector<std::string> fallbacks_;
+  PsiSearchResult search_;
+  PhiShapes shapes_;
+  RowSolution solution_;
+  std::optional<SplineNetwork> network_;
+  Identifiability identifiability_;
+  std::optional<Distilled> distilled_;
+  std::vector<WorkLog::Phase> phases_;
+  double seconds_ = 0;
+};
+
+}  // namespace weft

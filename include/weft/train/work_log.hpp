@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "weft/core/progress.hpp"
+
+namespace weft {
+
+/// Keeps account of a long computation: seconds and floating-point operations of each phase, for the metrics, and
+/// the progress that a person sees. Local.
+class WorkLog {
+ public:
+  struct Phase {
+    std::string name;
+    double seconds = 0;
+    double flops = 0;  ///< of matrix products, solves and factorisations; 0 where there are none
+  };
+
+  explicit WorkLog(ProgressSink progress) : progress_(std::move(progress)) {}
+
+  /// Runs `work` and books its time under `name`, with `flops` floating-point operations of this rank.
+  template <typename Work>
+  auto phase(const std::string& name, double flops, Work&& work) {
+    const Clock clock(*this, name, flops);
+    return work();
+  }
+
+  /// What all the work is expected to take; may be said again when it is known better.
+  void expect_flops(double flops) { expected_ = flops; }
+  /// A line about where the work is, shown with the next progress.
+  void say(std::string detail);
+
+  double flops() const { return done_; }
+  const std::vector<Phase>& phases() const { return phases_; }
+  double seconds() const;
+
+ private:
+  class Clock {
+   public:
+    Clock(WorkLog& log, std::string name, double flops)
+        : log_(log), name_(std::move(name)), flops_(flops), start_(std::chrono::steady_clock::now()) {}
+    ~Clock() {
+      log_.book(name_, std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(), flops_);
+    }
+
+   private:
+    WorkLog& log_;
+    std::string name_;
+    double flops_;
+    std::chrono::steady_clock::time_point start_;
+  };
+  void book(const std::string& name, double seconds, double flops);
+  void show() const;
+
+  ProgressSink progress_;
+  std::vector<Phase> phases_;
+  std::string detail_;
+  double expected_ = 0;
+  double done_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace weft

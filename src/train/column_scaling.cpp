@@ -1,0 +1,92 @@
+#include "weft/train/column_scaling.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "weft/core/error.hpp"
+#include "weft/model/element_type.hpp"
+
+namespace weft {
+namespace {
+
+constexpr double kSilent = 1e-4;
+// Columns whose sums a thread keeps at a time.
+constexpr std::int64_t kColumnBlock = 512;
+
+template <typename T>
+void add_columns(const T* values, std::int64_t frames, std::int64_t columns, double* sum, double* squares) {
+#pragma omp parallel for schedule(static)
+  for (std::int64_t first = 0; first < columns; first += kColumnBlock) {
+    const std::int64_t end = std::min(columns, first + kColumnBlock);
+    for (std::int64_t f = 0; f < frames; ++f) {
+      const T* const row = values + f * columns;
+      for (std::int64_t j = first; j < end; ++j) {
+        const auto value = static_cast<double>(row[j]);
+        sum[j] += value;
+        squares[j] += value * value;
+      }
+    }
+  }
+}
+
+double median_of_all(Communicator& rows, const RowPartition& partition, std::vector<double> own) {
+  std::vector<double> all(static_cast<std::size_t>(partition.rows()));
+  rows.all_gather(std::span<double>(own), std::span<double>(all), partition.sizes()).wait();
+  const auto middle = all.begin() + std::ssize(all) / 2;
+  std::nth_element(all.begin(), middle, all.end());
+  return *middle;
+}
+
+}  // namespace
+
+void ColumnMoments::add(const at::Tensor& values) {
+  require(values.is_contiguous(), "moments of a dense block");
+  sum.resize(static_cast<std::size_t>(values.size(1)), 0);
+  squares.resize(sum.size(), 0);
+  frames += values.size(0);
+  with_element_type(values, [&]<typename T>(T*) {
+    add_columns(values.const_data_ptr<T>(), values.size(0), values.size(1), sum.data(), squares.data());
+  });
+}
+
+void ColumnScaling::apply(at::Tensor& values) const {
+  require(values.is_contiguous() && values.size(1) == std::ssize(mean), "a block of own columns");
+  const std::int64_t columns = values.size(1);
+  with_element_type(values, [&]<typename T>(T*) {
+    const std::vector<T> shift(mean.begin(), mean.end());
+    const std::vector<T> factor(scale.begin(), scale.end());
+    T* const data = values.mutable_data_ptr<T>();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t f = 0; f < values.size(0); ++f) {
+      T* const row = data + f * columns;
+#pragma omp simd
+      for (std::int64_t j = 0; j < columns; ++j) row[j] = (row[j] - shift[j]) * factor[j];
+    }
+  });
+}
+
+ColumnScaling scale_columns(const ProcessGrid& grid, const RowPartition& partition, ColumnMoments moments) {
+  Communicator& replicas = grid.replicas();
+  auto frames = static_cast<double>(moments.frames);
+  replicas.all_reduce(std::span<double>(moments.sum), Reduction::sum).wait();
+  replicas.all_reduce(std::span<double>(moments.squares), Reduction::sum).wait();
+  replicas.all_reduce(std::span<double>(&frames, 1), Reduction::sum).wait();
+  const std::size_t columns = moments.sum.size();
+  ColumnScaling result;
+  std::vector<double> deviation(columns);
+  for (std::size_t j = 0; j < columns; ++j) {
+    result.mean.push_back(moments.sum[j] / frames);
+    deviation[j] = std::sqrt(std::max(0.0, moments.squares[j] / frames - result.mean[j] * result.mean[j]));
+  }
+  const double least = kSilent * median_of_all(grid.rows(), partition, deviation);
+  double silent = 0;
+  for (const double value : deviation) {
+    result.scale.push_back(value > least ? 1 / value : 0);
+    silent += value > least ? 0 : 1;
+  }
+  grid.rows().all_reduce(std::span<double>(&silent, 1), Reduction::sum).wait();
+  result.silent = static_cast<std::int64_t>(silent);
+  return result;
+}
+
+}  // namespace weft

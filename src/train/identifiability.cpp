@@ -1,0 +1,209 @@
+#include "weft/train/identifiability.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+
+#include "weft/core/error.hpp"
+
+#include "train/tensor_sums.hpp"
+
+namespace weft {
+namespace {
+
+// psi has that many unknowns a group at most, and 8 rows must leave them several residuals each.
+constexpr std::int64_t kSpareFramesPerGroup = 24;
+constexpr double kWideMargin = 1.1;         // frames over unknowns of a row
+constexpr double kSaturated = 1000;         // standard error of a column over the median one
+constexpr double kNoisyDifferences = 0.1;
+constexpr double kLargeError = 0.3;         // rms standard error over rms W
+constexpr double kDrowned = 0.9;
+constexpr double kMisfit = 0.03;            // relative residual that noise alone must explain
+constexpr double kWhite = 0.3;              // autocorrelation of a residual that is not noise
+constexpr double kOverfit = 0.1;            // of R^2, in the fit over out of it
+
+double sum(Communicator& rows, double value) { return sum_over(rows, value); }
+
+class Report {
+ public:
+  explicit Report(Identifiability& to) : to_(to) {}
+  void limited(std::string line) { add(std::move(line), Verdict::limited); }
+  void none(std::string line) { add(std::move(line), Verdict::none); }
+
+ private:
+  void add(std::string line, Verdict verdict) {
+    const auto place = verdict == Verdict::none ? to_.warnings.begin() : to_.warnings.end();
+    to_.warnings.insert(place, std::move(line));
+    to_.verdict = std::max(to_.verdict, verdict);
+  }
+  Identifiability& to_;
+};
+
+/// The squares of first and of second differences of the activity, on a part of the frames.
+std::array<double, 2> difference_squares(const TrainingData& data) {
+  const auto& starts = data.frames.trajectory_starts;
+  const std::int64_t every = std::max<std::int64_t>(1, data.frames.total / 500);
+  std::array<double, 2> squares{};
+  for (std::int64_t t = 0; t + 2 < data.frames.total; t += every) {
+    if (std::ranges::binary_search(starts, t + 1) || std::ranges::binary_search(starts, t + 2)) continue;
+    const at::Tensor first = (data.activity.select(0, t + 1) - data.activity.select(0, t)).to(at::kDouble);
+    const at::Tensor next = (data.activity.select(0, t + 2) - data.activity.select(0, t + 1)).to(at::kDouble);
+    squares[0] += first.square().sum().item<double>();
+    squares[1] += (next - first).square().sum().item<double>();
+  }
+  return squares;
+}
+
+/// Marks presynaptic neurons whose columns the data do not determine. Returns how many are saturated.
+std::int64_t mark_columns(SplineNetwork& network) {
+  std::vector<double> finite;
+  for (const double error : network.errors.column)
+    if (std::isfinite(error)) finite.push_back(error);
+  const auto middle = finite.begin() + std::ssize(finite) / 2;
+  if (!finite.empty()) std::ranges::nth_element(finite, middle);
+  const double limit = finite.empty() ? 0 : kSaturated * *middle;
+  std::int64_t saturated = 0;
+  for (std::size_t j = 0; j < network.errors.column.size(); ++j) {
+    const double error = network.errors.column[j];
+    PresynapticState& state = network.errors.state[j];
+    state = !std::isfinite(error) ? PresynapticState::silent
+            : error > limit       ? PresynapticState::saturated
+                                  : PresynapticState::heard;
+    saturated += state == PresynapticState::saturated ? 1 : 0;
+  }
+  return saturated;
+}
+
+/// rms standard error over rms W, of the columns that are determined. @collective
+double error_to_weight(Communicator& rows, const SplineNetwork& network) {
+  double column_squares = 0, heard = 0;
+  at::Tensor weights = network.connectivity;
+  for (std::size_t j = 0; j < network.errors.column.size(); ++j) {
+    if (network.errors.state[j] != PresynapticState::heard) continue;
+    column_squares += network.errors.column[j] * network.errors.column[j];
+    ++heard;
+  }
+  double row_squares = 0;
+  for (const double deviation : network.errors.row) row_squares += deviation * deviation;
+  const auto n = static_cast<double>(network.partition.rows());
+  const double error = sum(rows, row_squares) / n * column_squares / std::max(heard, 1.0);
+  // Columns that are not determined may hold anything; silent ones hold 0.
+  double squares = 0;
+  for (std::int64_t j = 0; j < network.partition.rows(); ++j) {
+    if (network.errors.state[static_cast<std::size_t>(j)] == PresynapticState::saturated)
+      squares -= weights.select(1, j).square().sum(at::kDouble).item<double>();
+  }
+  squares += weights.square().sum(at::kDouble).item<double>();
+  const double weight = sum(rows, squares) / (n * std::max(heard, 1.0));
+  return weight > 0 ? std::sqrt(error / weight) : 0;
+}
+
+}  // namespace
+
+DataOutlook look_at_data(Communicator& rows, const TrainingData& data, std::int64_t fitted_frames,
+                         std::int64_t phi_splines, std::int64_t groups) {
+  DataOutlook outlook{data.partition.rows(), fitted_frames,
+                      data.partition.rows() + phi_splines + kSpareFramesPerGroup * groups, {}};
+  if (data.differences) {
+    auto [first, second] = difference_squares(data);
+    first = sum(rows, first);
+    second = sum(rows, second);
+    outlook.white_noise = first > 0 ? std::min(1.0, second / (2 * first)) : 0;
+  }
+  return outlook;
+}
+
+void require_enough(const DataOutlook& outlook) {
+  if (outlook.frames >= outlook.frames_needed) return;
+  throw UnidentifiableError(
+      {"training data", fmt::format("{} frames to fit (a fiftieth is held out) for {} neurons", outlook.frames, outlook.neurons),
+       fmt::format("at least {}: with fewer, any W fits", outlook.frames_needed),
+       fmt::format("record {} frames or more, or fewer neurons", outlook.frames_needed * 5 / 4)});
+}
+
+nlohmann::json Identifiability::to_json() const {
+  nlohmann::json group = numbers;
+  group["verdict"] = verdict == Verdict::good ? "good" : verdict == Verdict::limited ? "limited" : "none";
+  group["warnings"] = warnings;
+  return group;
+}
+
+Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiSearchResult& search,
+                      const RowSolution& solution, SplineNetwork& network) {
+  Identifiability result;
+  Report report(result);
+  const std::int64_t saturated = mark_columns(network);
+  const double error = error_to_weight(rows, network);
+  const double residual = solution.residuals.back();
+  result.numbers = {{"frames", outlook.frames},
+                    {"frames_needed", outlook.frames_needed},
+                    {"silent_neurons", solution.silent_columns},
+                    {"saturated_neurons", saturated},
+                    {"weak_directions", solution.weak_directions},
+                    {"error_to_weight", error},
+                    {"residual_autocorrelation", solution.residual_autocorrelation}};
+  if (outlook.white_noise) result.numbers["white_noise_of_differences"] = *outlook.white_noise;
+
+  if (static_cast<double>(outlook.frames) < kWideMargin * static_cast<double>(outlook.frames_needed)) {
+    report.limited(fmt::format("{} frames are hardly more than the {} that {} neurons need; record more",
+                               outlook.frames, outlook.frames_needed, outlook.neurons));
+  }
+  if (solution.weak_directions > 0) {
+    report.limited(fmt::format("{} of {} directions of activity hardly occur (pivots of the Gram matrix under 1e-4): "
+                               "weights along them are poorly determined; record longer, or with more varied activity",
+                               solution.weak_directions, outlook.neurons));
+  }
+  if (solution.silent_columns > 0) {
+    report.limited(fmt::format("{} neurons are silent: their outgoing weights cannot be told and were set to 0; leave "
+                               "them out, or make them active (results/neurons.csv names them)",
+                               solution.silent_columns));
+  }
+  if (saturated > 0) {
+    report.limited(fmt::format("{} neurons hardly vary where psi does: standard errors of their outgoing weights are over "
+                               "{:.0f} times the others'; do not use these (results/neurons.csv names them)",
+                               saturated, kSaturated));
+  }
+  if (outlook.white_noise.value_or(0) > kNoisyDifferences) {
+    report.limited(fmt::format("{:.0f} % of the variance of the finite differences is noise that enters at each step, "
+                               "divided by dt; record the derivative, or many more frames",
+                               100 * *outlook.white_noise));
+  }
+  if (residual > kMisfit && solution.residual_autocorrelation > kWhite) {
+    report.limited(fmt::format("the model leaves {:.2g} of the derivative, and what it leaves goes on from frame to frame "
+                               "(autocorrelation {:.2f}), so it is no noise: perhaps psi is not shared; give "
+                               "training.psi_groups, or look for inputs that were not recorded",
+                               residual, solution.residual_autocorrelation));
+  }
+  if (search.residual() > kMisfit && search.residual() > 0.9 * search.residuals.front()) {
+    report.limited(fmt::format("the search for psi did not lower the residual ({:.2g} at first, {:.2g} at the end); the "
+                               "weights may be right up to a distortion of psi",
+                               search.residuals.front(), search.residual()));
+  }
+  const double fitted = 1 - residual * residual;
+  if (solution.validation_r2 < fitted - kOverfit) {
+    report.limited(fmt::format("frames held out are predicted with R^2 {:.3g}, those fitted with {:.3g}: too few frames "
+                               "for so many weights; record more",
+                               solution.validation_r2, fitted));
+  }
+  if (error > kDrowned) {
+    report.none(fmt::format("the standard errors of the weights are {:.2g} times the weights: noise drowns them; record "
+                            "{:.0f} times as many frames, or a derivative with less noise",
+                            error, std::ceil(std::pow(error / kLargeError, 2))));
+  } else if (error > kLargeError) {
+    report.limited(fmt::format("the standard errors are {:.2g} of the weights; record more frames, or with less noise",
+                               error));
+  }
+  if (!(solution.validation_r2 > 0)) {
+    report.none(fmt::format("frames held out are predicted with R^2 {:.3g}, worse than by their mean: the answer is "
+                            "worth nothing; record more frames, or a derivative with less noise",
+                            solution.validation_r2));
+  }
+  return result;
+}
+
+}  // namespace weft

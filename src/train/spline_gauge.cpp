@@ -1,0 +1,94 @@
+#include "weft/train/spline_gauge.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linalg_pinv.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/zeros.h>
+
+#include "train/tensor_sums.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kPlateauPoints = 1000;
+constexpr double kSmallestPlateau = 0.05;  // of psi's span there and at the other end
+constexpr double kRankCut = 1e-12;
+
+/// s_ig = sum of W_ij over the presynaptic neurons j of group g, (rows x groups) float64.
+at::Tensor group_sums(const SplineNetwork& network) {
+  at::Tensor sums = at::zeros({network.rows(), network.groups()}, at::kDouble);
+  for (std::int64_t g = 0; g < network.groups(); ++g) {
+    at::Tensor member = at::zeros({network.partition.rows()}, at::kFloat);
+    for (std::int64_t j = 0; j < network.partition.rows(); ++j)
+      if (network.group[static_cast<std::size_t>(j)] == g) member[j] = 1;
+    for (std::int64_t i = 0; i < network.rows(); ++i)
+      sums.select(0, i)[g] = (network.connectivity.select(0, i) * member).sum(at::kDouble);
+  }
+  return sums;
+}
+
+/// The b of each group with which the phi_i(0) - sum_g b_g s_ig are smallest.
+std::vector<double> best_offsets(Communicator& rows, const SplineNetwork& network, const at::Tensor& sums) {
+  std::vector<double> at_zero;
+  for (std::int64_t i = 0; i < network.rows(); ++i) at_zero.push_back(network.phi_at(LocalRow{i}, 0));
+  const at::Tensor phi = at::from_blob(at_zero.data(), {network.rows()}, at::kDouble);
+  at::Tensor normal = sums.t().matmul(sums).contiguous();
+  at::Tensor right = at::mv(sums.t(), phi).contiguous();
+  sum_over(rows, normal);
+  sum_over(rows, right);
+  const at::Tensor b = at::mv(at::linalg_pinv(normal, kRankCut, /*hermitian=*/true), right).contiguous();
+  return {b.const_data_ptr<double>(), b.const_data_ptr<double>() + b.numel()};
+}
+
+/// What psi of a group is divided by.
+double plateau(const SplineNetwork& network, std::int64_t group, double xnorm) {
+  std::vector<double> values;
+  for (std::int64_t k = 0; k < kPlateauPoints; ++k) {
+    const double part = static_cast<double>(k) / (kPlateauPoints - 1);
+    values.push_back(network.psi_at(group, xnorm * (0.8 + 0.2 * part)));
+  }
+  const auto middle = values.begin() + (kPlateauPoints - 1) / 2;
+  std::ranges::nth_element(values, middle);
+  const double span = std::abs(*middle - network.psi_at(group, -xnorm));
+  return std::abs(*middle) > kSmallestPlateau * span ? *middle : 1;
+}
+
+}  // namespace
+
+void fix_gauge(Communicator& rows, SplineNetwork& network, double xnorm) {
+  const at::Tensor sums = group_sums(network);
+  const std::vector<double> offset = best_offsets(rows, network, sums);
+  const std::int64_t first = network.partition.begin(network.shard);
+  const auto group_of = [&](std::int64_t neuron) {
+    return static_cast<std::size_t>(network.group[static_cast<std::size_t>(neuron)]);
+  };
+  for (std::int64_t i = 0; i < network.rows(); ++i) {
+    double shift = offset[group_of(first + i)] * network.self_weight[static_cast<std::size_t>(i)];
+    for (std::int64_t g = 0; g < network.groups(); ++g)
+      shift += offset[static_cast<std::size_t>(g)] * sums.select(0, i)[g].item<double>();
+    network.constant[static_cast<std::size_t>(i)] -= shift;
+  }
+  std::vector<double> scale;
+  for (std::int64_t g = 0; g < network.groups(); ++g) {
+    const auto psi = network.psi.begin() + g * network.psi_splines;
+    const double b = offset[static_cast<std::size_t>(g)];
+    std::transform(psi, psi + network.psi_splines, psi, [b](double c) { return c + b; });  // the splines add up to 1
+    scale.push_back(plateau(network, g, xnorm));
+    std::transform(psi, psi + network.psi_splines, psi, [&](double c) { return c / scale.back(); });
+  }
+  at::Tensor column_scale = at::zeros({network.partition.rows()}, at::kDouble);
+  for (std::int64_t j = 0; j < network.partition.rows(); ++j) {
+    const double k = scale[group_of(j)];
+    column_scale[j] = k;
+    network.errors.column[static_cast<std::size_t>(j)] *= std::abs(k);
+  }
+  network.connectivity.mul_(column_scale.to(at::kFloat));
+  for (std::int64_t i = 0; i < network.rows(); ++i) network.self_weight[static_cast<std::size_t>(i)] *= scale[group_of(first + i)];
+}
+
+}  // namespace weft

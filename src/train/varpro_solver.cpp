@@ -1,0 +1,230 @@
+#include "weft/train/varpro_solver.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include "weft/core/error.hpp"
+#include "weft/core/log.hpp"
+#include "weft/model/principal_components.hpp"
+#include "weft/train/numerical_breakdown.hpp"
+#include "weft/train/spline_gauge.hpp"
+
+#include "train/array_views.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kLatentPoints = 61;
+constexpr std::int64_t kProductSize = 2048;
+constexpr double kExpectedPsiSteps = 7;
+
+/// Floating-point operations per second of this rank's matrix products, the best of a few.
+double measure_products(at::ScalarType type) {
+  const at::Tensor a = at::rand({kProductSize, kProductSize}, type);
+  double best = 0;
+  for (int round = 0; round < 4; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    at::mm(a, a);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, 2.0 * kProductSize * kProductSize * kProductSize / seconds);
+  }
+  return best;
+}
+
+PsiSearchOptions search_options(const TrainingConfig& config, const EquationForm& form, std::uint64_t seed) {
+  PsiSearchOptions options;
+  options.psi_splines = config.psi_splines;
+  options.phi_splines = config.phi_splines;
+  options.form = form;
+  options.seed = seed;
+  return options;
+}
+
+std::string name_of(const EquationForm& form) {
+  return fmt::format("{} form, {}", form.differenced ? "differenced" : "plain",
+                     form.type == at::kDouble ? "float64" : "float32");
+}
+
+}  // namespace
+
+VarproSolver::VarproSolver(const ProcessGrid& grid, TrainingData data, const TrainingConfig& config,
+                           std::vector<std::int64_t> psi_groups, std::uint64_t seed)
+    : grid_(grid),
+      config_(config),
+      seed_(seed),
+      frames_(data.frames),
+      activity_scale_(data.activity_scale),
+      groups_(std::move(psi_groups)),
+      data_(std::move(data)) {}
+
+/// The next form to try; false where there is none.
+bool VarproSolver::fall_back(const std::string& reason) {
+  const EquationForm failed = form_;
+  if (form_.type == at::kFloat) {
+    form_.type = at::kDouble;
+  } else if (!form_.differenced) {
+    form_.differenced = true;
+  } else {
+    return false;
+  }
+  fallbacks_.push_back(fmt::format("{}: {}; went on in the {}", name_of(failed), reason, name_of(form_)));
+  if (grid_.world().rank() == 0) log_warning("{}", fallbacks_.back());
+  return true;
+}
+
+void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
+  const PsiSearchOptions options = search_options(config_, form_, seed_);
+  search_ = {};
+  machine_flops_ = log.phase("machine", 0, [&] { return measure_products(form_.type); });
+  const std::int64_t fitted = std::ssize(frames.fit);
+  const std::int64_t neurons = signals_->partition.rows();
+  log.expect_flops(log.flops() + kExpectedPsiSteps * psi_step_flops(grid_, *signals_, options) +
+                   solve_rows_flops(grid_, neurons, fitted, 1));
+  search_ = find_psi(grid_, *signals_, frames, options, log);
+  shapes_ = log.phase("psi: shapes of phi", 0,
+                      [&] { return find_phi_shapes(search_, signals_->axis, config_.phi_splines); });
+  log.expect_flops(log.flops() + solve_rows_flops(grid_, neurons, fitted, shapes_.count()));
+  log.say(fmt::format("rows: {} shapes of phi", shapes_.count()));
+  solution_ = solve_rows(grid_, *signals_, frames, search_.psi, shapes_, form_, log);
+}
+
+void VarproSolver::solve(WorkLog& log) {
+  while (true) {
+    const FrameChoice frames = choose_frames(grid_.rows(), *signals_, frames_, form_.differenced);
+    try {
+      solve_in_form(frames, log);
+      return;
+    } catch (const NumericalBreakdown& breakdown) {
+      if (fall_back(breakdown.what())) continue;
+      throw UnidentifiableError({"training data", breakdown.what(), "activity that determines W",
+                                 "record longer, or with more noise or more varied activity"});
+    }
+  }
+}
+
+void VarproSolver::assemble() {
+  const NeuronSignals& signals = *signals_;
+  const std::int64_t rows = signals.rows();
+  const std::int64_t first = signals.partition.begin(signals.shard);
+  const auto neurons = static_cast<std::size_t>(signals.partition.rows());
+  SplineNetwork network{signals.partition, signals.shard};
+  network.connectivity = std::move(solution_.weights).to(at::kFloat);
+  network.embedding = at::zeros({rows, 2}, at::kFloat);
+  network.axis = signals.axis;
+  network.psi_splines = config_.psi_splines;
+  network.shape_splines = config_.phi_splines;
+  network.psi = search_.psi;
+  network.group = signals.group;
+  network.shape = shapes_.coefficients;
+  network.shape_weight = solution_.shape_weight;
+  network.constant = solution_.constant;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    at::Tensor own = network.connectivity.select(0, i).select(0, first + i);
+    network.self_weight.push_back(own.item<double>());
+    own.zero_();
+  }
+  network.errors = {solution_.deviation, solution_.column_error, solution_.residual,
+                    std::vector<PresynapticState>(neurons, PresynapticState::heard)};
+  network_ = std::move(network);
+  signals_.reset();
+  fix_gauge(grid_.rows(), *network_, activity_scale_);
+}
+
+void VarproSolver::set_latents() {
+  SplineNetwork& network = *network_;
+  std::vector<double> curves;
+  for (std::int64_t i = 0; i < network.rows(); ++i) {
+    for (std::int64_t k = 0; k < kLatentPoints; ++k) {
+      const double part = 2.0 * static_cast<double>(k) / (kLatentPoints - 1) - 1;
+      curves.push_back(network.phi_at(LocalRow{i}, part * activity_scale_));
+    }
+  }
+  const std::vector<double> latents =
+      principal_components(grid_.rows(), network.partition, curves, kLatentPoints);
+  float* const to = network.embedding.mutable_data_ptr<float>();
+  std::ranges::transform(latents, to, [](double value) { return static_cast<float>(value); });
+}
+
+void VarproSolver::train(const ProgressSink& progress) {
+  const c10::InferenceMode guard;
+  WorkLog log(progress);
+  const std::int64_t groups = groups_.empty() ? 1 : 1 + *std::ranges::max_element(groups_);
+  outlook_ = look_at_data(grid_.rows(), *data_, 0, config_.phi_splines, groups);
+  signals_ = log.phase("data", 0, [&] { return make_signals(grid_.rows(), std::move(*data_), groups_); });
+  data_.reset();
+  const FrameChoice frames = choose_frames(grid_.rows(), *signals_, frames_, false);
+  outlook_.frames = std::ssize(frames.fit);
+  held_out_ = std::ssize(frames.held_out);
+  require_enough(outlook_);
+
+  solve(log);
+  assemble();
+  identifiability_ = judge(grid_.rows(), outlook_, search_, solution_, *network_);
+  log.phase("latents", 0, [&] { set_latents(); });
+  log.say("distillation");
+  distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_, {}); });
+  phases_ = log.phases();
+  seconds_ = log.seconds();
+  if (grid_.world().rank() != 0) return;
+  for (const std::string& warning : identifiability_.warnings) log_warning("{}", warning);
+}
+
+ModelArrays VarproSolver::arrays() const {
+  ModelArrays arrays = arrays_of(*network_);
+  for (const auto& [name, tensor] : distilled_->psi.named_parameters()) arrays.common.push_back(view_of("psi/" + name, tensor));
+  for (const auto& [name, tensor] : distilled_->phi.named_parameters()) arrays.common.push_back(view_of("phi/" + name, tensor));
+  return arrays;
+}
+
+nlohmann::json VarproSolver::solver_json() const {
+  nlohmann::json phases = nlohmann::json::array();
+  double flops = 0, busy = 0;
+  for (const WorkLog::Phase& phase : phases_) {
+    phases.push_back({{"name", phase.name}, {"seconds", phase.seconds}, {"tflop", phase.flops / 1e12}});
+    flops += phase.flops;
+    busy += phase.flops > 0 ? phase.seconds : 0;
+  }
+  return {{"form", form_.differenced ? "differenced" : "plain"},
+          {"precision", form_.type == at::kDouble ? "float64" : "float32"},
+          {"fallbacks", fallbacks_},
+          {"psi_iterations", std::ssize(search_.residuals)},
+          {"rejected_steps", search_.rejected_steps},
+          {"psi_rows", std::ssize(search_.rows)},
+          {"psi_frames", search_.frames},
+          {"psi_residuals", search_.residuals},
+          {"psi_dampings", search_.dampings},
+          {"phi_shapes", shapes_.count()},
+          {"residual", solution_.residuals.back()},
+          {"row_residuals", solution_.residuals},
+          {"refinement_rounds", std::ssize(solution_.residuals) - 1},
+          {"smallest_pivot", solution_.smallest_pivot},
+          {"largest_pivot", solution_.largest_pivot},
+          {"condition", solution_.largest_pivot / solution_.smallest_pivot},
+          {"weak_directions", solution_.weak_directions},
+          {"excluded_columns", solution_.silent_columns},
+          {"phases", phases},
+          {"seconds", seconds_},
+          {"gflops", flops / std::max(busy, 1e-9) / 1e9},
+          {"product_share", busy / seconds_},
+          {"machine_gflops", machine_flops_ / 1e9},
+          {"product_rate", flops / std::max(busy, 1e-9) / machine_flops_}};
+}
+
+nlohmann::json VarproSolver::findings() const {
+  return {{"solver", solver_json()},
+          {"identifiability", identifiability_.to_json()},
+          {"validation", {{"frames", held_out_}, {"r2", solution_.validation_r2}}},
+          {"distilled", {{"psi_rms_error", distilled_->psi_rms_error}, {"phi_rms_error", distilled_->phi_rms_error}}}};
+}
+
+}  // namespace weft

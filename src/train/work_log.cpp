@@ -1,0 +1,32 @@
+#include "weft/train/work_log.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace weft {
+
+void WorkLog::say(std::string detail) {
+  detail_ = std::move(detail);
+  show();
+}
+
+double WorkLog::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void WorkLog::book(const std::string& name, double seconds, double flops) {
+  const auto found = std::ranges::find(phases_, name, &Phase::name);
+  Phase& phase = found != phases_.end() ? *found : phases_.emplace_back(Phase{name, 0, 0});
+  phase.seconds += seconds;
+  phase.flops += flops;
+  done_ += flops;
+  show();
+}
+
+void WorkLog::show() const {
+  if (!progress_) return;
+  const auto giga = [](double flops) { return static_cast<std::int64_t>(std::ceil(flops / 1e9)); };
+  progress_({"train", giga(done_), giga(std::max(expected_, done_)), "GFLOP", detail_});
+}
+
+}  // namespace weft
