@@ -41,10 +41,10 @@ std::string version_text() {
 std::string summary(const RunFolder& folder) {
   const nlohmann::json metrics = nlohmann::json::parse(read_text(folder.metrics()));
   std::string text;
-  for (const char* name : {"connectivity.r2", "connectivity.slope", "connectivity.r2_strict", "psi.max_error",
-                           "phi.relative_rms_error", "clusters.count", "clusters.accuracy",
-                           "validation.r2", "solver.residual", "error_bars.coverage_95",
-                           "timing.simulate_s", "timing.train_s"}) {
+  for (const char* name :
+       {"connectivity.r2", "connectivity.slope", "connectivity.r2_strict", "psi.max_error",
+        "phi.relative_rms_error", "clusters.count", "clusters.accuracy", "validation.r2", "solver.residual",
+        "error_bars.coverage_95", "timing.simulate_s", "timing.train_s"}) {
     std::string pointer = std::string("/") + name;
     std::replace(pointer.begin(), pointer.end(), '.', '/');
     const nlohmann::json::json_pointer where(pointer);

@@ -109,14 +109,15 @@ double simulate(const StageContext& context) {
 double train(const StageContext& context) {
   const Config& config = context.config;
   const ProcessGrid grid(context.world, config.training.replicas);
-  const Dataset dataset = [&] {
-    std::optional<Dataset> opened;
-    collectively(context.world, [&] { opened.emplace(dataset_of(context)); });
-    return std::move(*opened);
-  }();
-  TrainingData data = load_training_data(grid.rows(), dataset);
+  std::optional<Dataset> dataset;
+  std::vector<std::int64_t> groups;
+  collectively(context.world, [&] {
+    dataset.emplace(dataset_of(context));
+    groups = psi_groups(config.training, dataset->file(), dataset->info().neurons);
+  });
+  TrainingData data = load_training_data(grid.rows(), *dataset);
   const RowPartition partition = data.partition;
-  const std::unique_ptr<Trainer> trainer = make_trainer(grid, config, dataset.file(), std::move(data));
+  const std::unique_ptr<Trainer> trainer = make_trainer(grid, config, std::move(groups), std::move(data));
   const auto start = std::chrono::steady_clock::now();
   trainer->train(context.progress);
   const double seconds = seconds_since(start);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -23,7 +22,7 @@ namespace fs = std::filesystem;
 
 /// What a training will find, before there is a dataset where it is to be simulated.
 struct DataInView {
-  std::string place;        ///< the key or file that a complaint names
+  std::string place;  ///< the key or file that a complaint names
   std::int64_t neurons = 0;
   std::int64_t frames = 0;  ///< those with a derivative
   bool has_types = false;
@@ -51,13 +50,6 @@ std::vector<std::int64_t> groups_by_type(const fs::path& dataset) {
   return groups;
 }
 
-std::vector<std::int64_t> psi_groups(const TrainingConfig& training, const fs::path& dataset,
-                                     std::int64_t neurons) {
-  if (training.psi_groups.empty()) return {};
-  const fs::path file = group_file(training);
-  return file.empty() ? groups_by_type(dataset) : read_group_file(file, neurons);
-}
-
 void check_adam(const TrainingConfig& training, const DataInView& data, const RunFolder& folder) {
   if (!training.psi_groups.empty()) {
     throw UserError({"training.psi_groups", training.psi_groups.string() + ", while training.method is adam",
@@ -66,9 +58,10 @@ void check_adam(const TrainingConfig& training, const DataInView& data, const Ru
   if (training.initial_model.empty()) return;
   const Checkpoint checkpoint(initial_checkpoint(training.initial_model));
   if (checkpoint.info().neurons != data.neurons) {
-    throw UserError({"training.initial_model",
-                     fmt::format("{} has {} neurons", training.initial_model.string(), checkpoint.info().neurons),
-                     fmt::format("{}, as {}", data.neurons, data.place), "name another model"});
+    throw UserError(
+        {"training.initial_model",
+         fmt::format("{} has {} neurons", training.initial_model.string(), checkpoint.info().neurons),
+         fmt::format("{}, as {}", data.neurons, data.place), "name another model"});
   }
   std::error_code unknown;  // a run that is not there yet is another one
   if (fs::equivalent(checkpoint.folder().parent_path(), folder.checkpoints(), unknown)) {
@@ -94,8 +87,8 @@ void check_psi_groups(const TrainingConfig& training, const DataInView& data) {
   }
 }
 
-/// Each row of W and its phi are fitted to one number a frame: with no more frames than unknowns the residual is 0
-/// whatever the wiring.
+/// Each row of W and its phi are fitted to one number a frame: with no more frames than unknowns the residual
+/// is 0 whatever the wiring.
 void check_frames(const TrainingConfig& training, const DataInView& data) {
   const std::int64_t unknowns = data.neurons + training.phi_splines;
   if (data.frames > unknowns) return;
@@ -111,10 +104,9 @@ void check_frames(const TrainingConfig& training, const DataInView& data) {
 
 void check_varpro(const TrainingConfig& training, const DataInView& data) {
   if (!training.initial_model.empty()) {
-    throw UserError({"training.initial_model",
-                     training.initial_model.string() + ", while training.method is varpro",
-                     "no initial model: the closed form needs none",
-                     "set training.method: adam, or leave it out"});
+    throw UserError(
+        {"training.initial_model", training.initial_model.string() + ", while training.method is varpro",
+         "no initial model: the closed form needs none", "set training.method: adam, or leave it out"});
   }
   if (data.neurons < 2) {
     throw UserError({data.place, "one neuron", "two neurons at least: there is no wiring to recover in one",
@@ -155,16 +147,21 @@ void check_training(const Config& config, const RunFolder& folder) {
   check_varpro(config.training, data);
 }
 
-std::unique_ptr<Trainer> make_trainer(const ProcessGrid& grid, const Config& config, const fs::path& dataset,
-                                      TrainingData data) {
-  const RowPartition partition = data.partition;
-  if (config.training.method == TrainingMethod::adam) {
-    return std::make_unique<AdamTrainer>(grid, std::move(data), start_model(grid, config, partition),
-                                         config.training, config.seed);
+std::vector<std::int64_t> psi_groups(const TrainingConfig& training, const fs::path& dataset,
+                                     std::int64_t neurons) {
+  if (training.psi_groups.empty()) return {};
+  const fs::path file = group_file(training);
+  return file.empty() ? groups_by_type(dataset) : read_group_file(file, neurons);
+}
+
+std::unique_ptr<Trainer> make_trainer(const ProcessGrid& grid, const Config& config,
+                                      std::vector<std::int64_t> groups, TrainingData data) {
+  if (config.training.method == TrainingMethod::varpro) {
+    return std::make_unique<VarproSolver>(grid, std::move(data), config.training, std::move(groups),
+                                          config.seed);
   }
-  std::vector<std::int64_t> groups;
-  collectively(grid.world(), [&] { groups = psi_groups(config.training, dataset, partition.rows()); });
-  return std::make_unique<VarproSolver>(grid, std::move(data), config.training, std::move(groups), config.seed);
+  SignalGnn model = start_model(grid, config, data.partition);
+  return std::make_unique<AdamTrainer>(grid, std::move(data), std::move(model), config.training, config.seed);
 }
 
 }  // namespace weft

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "weft/app/stages.hpp"
 #include "weft/comm/process_grid.hpp"
@@ -19,10 +21,15 @@ std::string method_name(TrainingMethod method);
 /// UnidentifiableError for fewer frames than the closed form needs.
 void check_training(const Config& config, const RunFolder& folder);
 
-/// The trainer of training.method, its initial model loaded. `dataset` is the file that `data` came from; of its truth
-/// it reads the types alone, and these only where training.psi_groups asks for them. @collective over the grid's world.
+/// The group of each neuron that training.psi_groups gives; empty where all share one psi. Reads types from
+/// the truth of `dataset`, and these only where they are asked for. To be called before frames are read: HDF5
+/// does not open a shard for the truth once its view has. Local. @throws UserError
+std::vector<std::int64_t> psi_groups(const TrainingConfig& training, const std::filesystem::path& dataset,
+                                     std::int64_t neurons);
+
+/// The trainer of training.method, its initial model loaded. @collective over the grid's world.
 /// @throws UserError on all ranks.
 std::unique_ptr<Trainer> make_trainer(const ProcessGrid& grid, const Config& config,
-                                      const std::filesystem::path& dataset, TrainingData data);
+                                      std::vector<std::int64_t> groups, TrainingData data);
 
 }  // namespace weft

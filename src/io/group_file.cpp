@@ -33,7 +33,8 @@ std::vector<std::string> lines_of(const fs::path& file) {
   return lines;
 }
 
-std::int64_t number_of(const fs::path& file, std::size_t line, const std::string& word, std::int64_t neurons) {
+std::int64_t number_of(const fs::path& file, std::size_t line, const std::string& word,
+                       std::int64_t neurons) {
   std::int64_t number = 0;
   const char* end = word.data() + word.size();
   const auto [stop, error] = std::from_chars(word.data(), end, number);
@@ -63,8 +64,7 @@ std::vector<std::int64_t> read_group_file(const fs::path& file, std::int64_t neu
                      fmt::format("{}, one for each neuron", neurons), "name a group for each neuron"});
   }
   std::vector<std::int64_t> groups;
-  for (std::size_t i = 0; i < lines.size(); ++i)
-    groups.push_back(number_of(file, i + 1, lines[i], neurons));
+  for (std::size_t i = 0; i < lines.size(); ++i) groups.push_back(number_of(file, i + 1, lines[i], neurons));
   check_every_group_has_a_neuron(file, groups);
   return groups;
 }

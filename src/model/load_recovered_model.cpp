@@ -8,8 +8,8 @@
 
 namespace weft {
 
-std::unique_ptr<RecoveredModel> load_recovered_model(const Checkpoint& checkpoint, const RowPartition& partition,
-                                                     int shard) {
+std::unique_ptr<RecoveredModel> load_recovered_model(const Checkpoint& checkpoint,
+                                                     const RowPartition& partition, int shard) {
   const std::string& method = checkpoint.info().method;
   if (method == "adam") return recovered(load_signal_gnn(checkpoint, partition, shard));
   if (method == "varpro") return recovered(load_spline_network(checkpoint, partition, shard));

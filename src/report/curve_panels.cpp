@@ -285,11 +285,11 @@ PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& dat
   const bool has_truth = !psi.truth.empty();
   const DrawnRange range(psi.x, has_truth);
   PanelSource source;
-  source.panel = {
-      "panel_h_psi", "Function ψ* that neurons send",
-      fmt::format("Learned ψ*(x){}, {}{}. {}",
-                  psi.learned.rows > 1 ? " of each group of presynaptic neurons" : "", scale_words(data.scale),
-                  has_truth ? ". Dashed: the true tanh x" : "", range.words(psi.x, "the observed range"))};
+  source.panel = {"panel_h_psi", "Function ψ* that neurons send",
+                  fmt::format("Learned ψ*(x){}, {}{}. {}",
+                              psi.learned.rows > 1 ? " of each group of presynaptic neurons" : "",
+                              scale_words(data.scale), has_truth ? ". Dashed: the true tanh x" : "",
+                              range.words(psi.x, "the observed range"))};
   source.note = plateau_note(data.scale);
   write_data(folder / "panel_h_psi.dat",
              fmt::format("x, learned psi*{}{}", psi.learned.rows > 1 ? " of each group" : "",

@@ -169,7 +169,8 @@ std::optional<SolverRecord> solver_record(const nlohmann::json& metrics) {
   record.row_residuals = numbers_of(solver, "row_residuals");
   const nlohmann::json phases = solver.value("phases", nlohmann::json::array());
   for (const nlohmann::json& phase : phases)
-    record.phases.push_back({phase.value("name", ""), phase.value("seconds", 0.0), phase.value("tflop", 0.0)});
+    record.phases.push_back(
+        {phase.value("name", ""), phase.value("seconds", 0.0), phase.value("tflop", 0.0)});
   std::ranges::stable_sort(record.phases, std::greater(), &SolverRecord::Phase::seconds);
   return record;
 }

@@ -65,7 +65,8 @@ std::string definition(const std::string& name) {
       {"solver.condition", "largest over smallest pivot of the Gram matrix: an estimate from below"},
       {"solver.smallest_pivot", "of the scaled Gram matrix"},
       {"solver.largest_pivot", "of the scaled Gram matrix"},
-      {"solver.weak_directions", "pivots under 1e-4: combinations of neurons that the data hardly tell apart"},
+      {"solver.weak_directions",
+       "pivots under 1e-4: combinations of neurons that the data hardly tell apart"},
       {"solver.excluded_columns", "presynaptic neurons left out, as they hardly vary"},
       {"solver.seconds", "of the training, reading and writing of files left out"},
       {"solver.gflops", "rate of its products, solves and factorisations"},
@@ -145,8 +146,9 @@ std::string neurons_text(std::int64_t count) {
 std::string type_note(const json& type) {
   std::string truth;
   if (type.contains("true_type")) {
-    truth = fmt::format("true type {}: {}", type["true_type"].get<int>(),
-                        joined({quantity_text(type, "τ", "true_tau"), quantity_text(type, "s", "true_s")}, ", "));
+    truth =
+        fmt::format("true type {}: {}", type["true_type"].get<int>(),
+                    joined({quantity_text(type, "τ", "true_tau"), quantity_text(type, "s", "true_s")}, ", "));
   }
   const std::string misfit =
       type.contains("misfit") ? fmt::format("the fit leaves {:.2g} of φ", type["misfit"].get<double>()) : "";
@@ -157,9 +159,9 @@ ReportTable types_table(const json& metrics) {
   ReportTable table{"Neuron types: φ as −x/τ + s ψ(x)", {}};
   const json types = metrics.value("types", json::array());
   for (const json& type : types)
-    table.rows.push_back(
-        {fmt::format("cluster {}", type.value("cluster", 0)),
-         joined({quantity_text(type, "τ", "tau"), quantity_text(type, "s", "s")}, ", "), type_note(type)});
+    table.rows.push_back({fmt::format("cluster {}", type.value("cluster", 0)),
+                          joined({quantity_text(type, "τ", "tau"), quantity_text(type, "s", "s")}, ", "),
+                          type_note(type)});
   return table;
 }
 
@@ -192,10 +194,10 @@ ReportTable phases_table(const json& metrics) {
   if (!record) return table;
   for (const SolverRecord::Phase& phase : record->phases) {
     const bool works = phase.tflop > 0 && phase.seconds > 0;
-    table.rows.push_back({phase.name, fmt::format("{:.3g} s", phase.seconds),
-                          works ? fmt::format("{:.3g} TFLOP, {:.3g} GFLOP/s", phase.tflop,
-                                              1e3 * phase.tflop / phase.seconds)
-                                : ""});
+    table.rows.push_back(
+        {phase.name, fmt::format("{:.3g} s", phase.seconds),
+         works ? fmt::format("{:.3g} TFLOP, {:.3g} GFLOP/s", phase.tflop, 1e3 * phase.tflop / phase.seconds)
+               : ""});
   }
   return table;
 }
@@ -224,7 +226,8 @@ std::vector<ReportRow> headline_tiles(const json& metrics) {
   }
   if (const std::string verdict = verdict_of(metrics); !verdict.empty() && verdict != "good") {
     const bool useless = verdict == "none";
-    tiles.push_back({"what the data hold", useless ? "no answer" : "a limited answer", "see the warnings below"});
+    tiles.push_back(
+        {"what the data hold", useless ? "no answer" : "a limited answer", "see the warnings below"});
   }
   return tiles;
 }

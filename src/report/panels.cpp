@@ -16,7 +16,8 @@ std::vector<Panel> draw_panels(const std::filesystem::path& folder, const Figure
   sources.push_back(phi_panel(folder, data));
   sources.push_back(psi_panel(folder, data));
   if (data.loss && has_positive_term(*data.loss)) sources.push_back(loss_panel(folder, *data.loss));
-  if (data.solver && has_positive_residual(*data.solver)) sources.push_back(solver_panel(folder, *data.solver));
+  if (data.solver && has_positive_residual(*data.solver))
+    sources.push_back(solver_panel(folder, *data.solver));
   if (data.solver && takes_time(*data.solver)) sources.push_back(phases_panel(folder, *data.solver));
 
   std::vector<Panel> panels;

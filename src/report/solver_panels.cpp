@@ -102,14 +102,17 @@ bool has_positive_residual(const SolverRecord& solver) {
 
 PanelSource solver_panel(const std::filesystem::path& folder, const SolverRecord& solver) {
   PanelSource source;
-  source.panel = {"panel_j_solver", "Residuals of the closed form",
-                  "What is left of y, as a fraction of its root mean square: of the sampled rows after each evaluation of "
-                  "the search for ψ, a rejected step among them, with the damping of that step; then of all rows, "
-                  "after their solution and after each refinement."};
-  write_data(folder / "panel_j_solver.dat",
-             "evaluation of psi, relative residual of the sampled rows, damping; then solution, relative residual "
-             "of all rows",
-             residual_lines(solver));
+  source.panel = {
+      "panel_j_solver", "Residuals of the closed form",
+      "What is left of y, as a fraction of its root mean square: of the sampled rows after each evaluation "
+      "of "
+      "the search for ψ, a rejected step among them, with the damping of that step; then of all rows, "
+      "after their solution and after each refinement."};
+  write_data(
+      folder / "panel_j_solver.dat",
+      "evaluation of psi, relative residual of the sampled rows, damping; then solution, relative residual "
+      "of all rows",
+      residual_lines(solver));
   const bool has_damping = std::ranges::any_of(solver.psi_dampings, is_positive);
   const bool has_rows = std::ranges::any_of(solver.row_residuals, is_positive);
   source.settings = setting("evaluations", static_cast<double>(solver.psi_residuals.size())) +
@@ -125,11 +128,12 @@ bool takes_time(const SolverRecord& solver) {
 
 PanelSource phases_panel(const std::filesystem::path& folder, const SolverRecord& solver) {
   PanelSource source;
-  source.panel = {"panel_k_phases", "Where the closed form spends its time",
-                  fmt::format("Seconds of the {}phases of the training, and the rate of floating-point operations where "
-                              "they are matrix work: products, triangular solves, factorisations.",
-                              solver.phases.size() > kMostPhases ? fmt::format("{} longest ", kMostPhases)
-                                                                 : std::string())};
+  source.panel = {
+      "panel_k_phases", "Where the closed form spends its time",
+      fmt::format(
+          "Seconds of the {}phases of the training, and the rate of floating-point operations where "
+          "they are matrix work: products, triangular solves, factorisations.",
+          solver.phases.size() > kMostPhases ? fmt::format("{} longest ", kMostPhases) : std::string())};
   write_data(folder / "panel_k_phases.dat", "seconds, tflop, phase, as words", phase_lines(solver));
   source.settings = setting("phases", static_cast<double>(std::min(solver.phases.size(), kMostPhases))) +
                     setting("longest", solver.phases.front().seconds);

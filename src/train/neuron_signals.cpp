@@ -7,11 +7,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 
 #include "weft/core/error.hpp"
 #include "weft/kernels/spline_kernels.hpp"
 #include "weft/model/element_type.hpp"
+
+#include "train/tensor_vectors.hpp"
 
 namespace weft {
 namespace {
@@ -89,10 +90,6 @@ at::Tensor values(const NeuronSignals& signals, std::span<const std::int64_t> fr
                   form.differenced, out.mutable_data_ptr<T>());
   });
   return out;
-}
-
-at::Tensor index_of(std::span<const std::int64_t> frames) {
-  return at::from_blob(const_cast<std::int64_t*>(frames.data()), {std::ssize(frames)}, at::kLong);
 }
 
 }  // namespace

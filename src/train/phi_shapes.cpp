@@ -88,7 +88,7 @@ class ShapeFit {
 PhiShapes find_phi_shapes(const PsiSearchResult& search, const SplineAxis& axis, std::int64_t splines) {
   const ShapeFit fit(search, axis, splines);
   const auto rows = std::ssize(search.rows);
-  const double noise = search.residual_squares / static_cast<double>(search.degrees_of_freedom);
+  const double noise = search.residual_squares / search.degrees_of_freedom;
   PhiShapes result{{}, splines, {}};
   at::Tensor shapes;
   for (std::int64_t count = 0; count <= std::min(kMostShapes, rows); ++count) {

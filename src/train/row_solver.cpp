@@ -11,9 +11,7 @@
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linalg_pinv.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include "weft/train/column_scaling.hpp"
@@ -22,6 +20,7 @@
 #include "weft/train/numerical_breakdown.hpp"
 
 #include "train/tensor_sums.hpp"
+#include "train/tensor_vectors.hpp"
 
 namespace weft {
 namespace {
@@ -36,15 +35,6 @@ constexpr std::int64_t kPanel = 1024;
 // Frames that the last look at the residual takes, at least, and one in so many.
 constexpr std::int64_t kMeasuredFrames = 4096;
 constexpr std::int64_t kMeasuredShare = 6;
-
-std::vector<double> vector_of(const at::Tensor& tensor) {
-  const at::Tensor dense = tensor.to(at::kDouble).contiguous();
-  return {dense.const_data_ptr<double>(), dense.const_data_ptr<double>() + dense.numel()};
-}
-
-at::Tensor tensor_of(const std::vector<double>& values) {
-  return at::from_blob(const_cast<double*>(values.data()), {std::ssize(values)}, at::kDouble).clone();
-}
 
 /// sum_j a[i][j] b[i][j] in double precision, (rows).
 at::Tensor row_dots(const at::Tensor& a, const at::Tensor& b) {

@@ -171,8 +171,9 @@ void VarproSolver::train(const ProgressSink& progress) {
   assemble();
   identifiability_ = judge(grid_.rows(), outlook_, search_, solution_, *network_);
   log.phase("latents", 0, [&] { set_latents(); });
-  log.say("distillation");
+  log.say("distilling into networks");
   distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_, {}); });
+  log.finish(fmt::format("residual {:.2e}", solution_.residuals.back()));
   phases_ = log.phases();
   seconds_ = log.seconds();
   if (grid_.world().rank() != 0) return;

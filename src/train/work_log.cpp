@@ -10,6 +10,11 @@ void WorkLog::say(std::string detail) {
   show();
 }
 
+void WorkLog::finish(std::string detail) {
+  finished_ = true;
+  say(std::move(detail));
+}
+
 double WorkLog::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }
@@ -26,7 +31,9 @@ void WorkLog::book(const std::string& name, double seconds, double flops) {
 void WorkLog::show() const {
   if (!progress_) return;
   const auto giga = [](double flops) { return static_cast<std::int64_t>(std::ceil(flops / 1e9)); };
-  progress_({"train", giga(done_), giga(std::max(expected_, done_)), "GFLOP", detail_});
+  // Not complete before it is finished, however much was expected.
+  const std::int64_t total = finished_ ? giga(done_) : std::max(giga(expected_), giga(done_) + 1);
+  progress_({"train", giga(done_), total, "GFLOP", detail_});
 }
 
 }  // namespace weft

@@ -26,8 +26,11 @@ using testing::StartsWith;
 constexpr std::int64_t kNeurons = 60;
 
 Words options_of(const std::string& command, const fs::path& output, const Words& settings) {
-  Words words{command, tiny_config(), "--output", output.string(), "--set", "training.method=varpro", "--set",
-              "simulation.neurons=" + std::to_string(kNeurons), "--set", "simulation.frames=1000"};
+  Words words{command,    tiny_config(),
+              "--output", output.string(),
+              "--set",    "training.method=varpro",
+              "--set",    "simulation.neurons=" + std::to_string(kNeurons),
+              "--set",    "simulation.frames=2000"};
   for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
   return words;
 }

@@ -80,16 +80,12 @@ TEST_F(ConfigMistakes, MoreSplinesThanFrames) {
                  {"training.phi_splines: 300 splines for 200 frames"});
 }
 
-TEST_F(ConfigMistakes, AClosedFormOfOneNeuron) {
-  expect_mistake(run(in_closed_form({"simulation.types=[{gain: 1}]", "simulation.neurons=1"})),
-                 {"one neuron", "two neurons at least"});
-}
-
 TEST_F(ConfigMistakes, AnInitialModelWhereNoneIsOfUse) {
   expect_mistake(run(in_closed_form({"training.initial_model=runs/x"})),
                  {"training.initial_model: runs/x", "varpro", "set training.method: adam"});
-  expect_mistake(run({"--set", "training.initial_model=" + folder_.path().string()}),
-                 {"training.initial_model", folder_.path().string() + " holds no checkpoint", "a checkpoint"});
+  expect_mistake(
+      run({"--set", "training.initial_model=" + folder_.path().string()}),
+      {"training.initial_model", folder_.path().string() + " holds no checkpoint", "a checkpoint"});
 }
 
 TEST_F(ConfigMistakes, GroupsOfPsiThatCannotBeUsed) {

@@ -23,6 +23,7 @@ def write(name, activity, **others):
             file[key] = value
 write('good.h5', x)
 write('narrow.h5', x[:, :2])
+write('single.h5', x[:, :1])
 broken = x.copy()
 broken[17, 10] = np.nan
 write('nan.h5', broken)
@@ -98,6 +99,23 @@ TEST_F(RecordingMistakes, NumbersThatAreNone) {
   }
   expect_mistake(train_on("infinite.h5"), {"frame 17, neuron 10 (counted from 0) is -inf"});
   EXPECT_FALSE(fs::exists(output() / "checkpoints"));
+}
+
+TEST_F(RecordingMistakes, ASingleNeuron) {
+  expect_mistake(run_weft({"run", tiny_config(), "--output", output().string(), "--set",
+                           "data.path=" + recording("single.h5"), "--set", "training.method=varpro"}),
+                 {recording("single.h5"), "one neuron", "two neurons at least"});
+  expect_nothing_written();
+}
+
+TEST_F(RecordingMistakes, FewerFramesWithADerivativeThanUnknowns) {
+  // 60 frames, of which the last has no successor to form a difference with.
+  expect_no_answer(
+      run_weft({"run", tiny_config(), "--output", output().string(), "--set",
+                "data.path=" + recording("good.h5"), "--set", "training.method=varpro", "--set",
+                "training.phi_splines=47"}),
+      {recording("good.h5"), "59 frames for 12 neurons and 47 splines of phi", "more than 59 frames"});
+  expect_nothing_written();
 }
 
 TEST_F(RecordingMistakes, GroupsByTypesThatNobodyKnows) {

@@ -88,9 +88,8 @@ TEST_F(Recording, ThatChangedSinceIsAnotherOne) {
   std::ofstream(file(), std::ios::app) << "\n";
   const ProcessResult changed = start(1);
   EXPECT_EQ(changed.exit_code, 2);
-  EXPECT_THAT(changed.err,
-              AllOf(HasSubstr("its train stage"), HasSubstr("a file that it names has changed"),
-                    HasSubstr("--redo train")));
+  EXPECT_THAT(changed.err, AllOf(HasSubstr("its train stage"), HasSubstr("a file that it names has changed"),
+                                 HasSubstr("--redo train")));
 }
 
 }  // namespace

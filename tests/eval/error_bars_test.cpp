@@ -39,8 +39,8 @@ WholeModel erring_model(const Assembly& assembly, const WeightErrors& errors, do
     for (std::int64_t j = 0; j < kNeurons; ++j) {
       if (i == j || errors.state[j] != PresynapticState::heard) continue;
       float& weight = model.connectivity[i * kNeurons + j];
-      weight = static_cast<float>(
-          weight / scale + errors.row[i] * errors.column[j] * random.normal(0, i * kNeurons + j));
+      weight = static_cast<float>(weight / scale +
+                                  errors.row[i] * errors.column[j] * random.normal(0, i * kNeurons + j));
     }
   }
   model.psi = [scale](double x) { return scale * std::tanh(x); };

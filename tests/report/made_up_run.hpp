@@ -10,7 +10,8 @@ namespace weft {
 /// truth all that needs one is empty.
 FigureData made_up_figures(bool with_truth);
 
-/// What the closed form could have left: nine evaluations of psi, one of them rejected, two solutions of all rows.
+/// What the closed form could have left: nine evaluations of psi, one of them rejected, two solutions of all
+/// rows.
 SolverRecord made_up_solver();
 
 /// The same as an evaluation leaves it in evaluation.h5.

@@ -304,7 +304,8 @@ TEST(Panels, ShowHowTheClosedFormCameToItsEnd) {
   }
   const auto residuals = numbers_in(folder.path() / "panel_j_solver.dat");
   ASSERT_EQ(residuals.size(), 11U);
-  EXPECT_EQ(residuals[1], (std::vector<double>{2, data.solver->psi_residuals[1], data.solver->psi_dampings[1]}));
+  EXPECT_EQ(residuals[1],
+            (std::vector<double>{2, data.solver->psi_residuals[1], data.solver->psi_dampings[1]}));
   EXPECT_EQ(residuals[10], (std::vector<double>{11, data.solver->row_residuals[1]}));
   const std::string phases = read_text(folder.path() / "panel_k_phases.svg");
   EXPECT_THAT(phases, HasSubstr("rows: Gram_matrix"));

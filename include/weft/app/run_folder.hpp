@@ -30,12 +30,13 @@ struct RunFolder {
 /// The file that training.psi_groups names; empty where it names the types or nothing.
 std::filesystem::path group_file(const TrainingConfig& training);
 
-/// The checkpoint folder that training.initial_model names, itself or as that of a run. @throws UserError where
-/// there is none.
+/// The checkpoint folder that training.initial_model names, itself or as that of a run. @throws UserError
+/// where there is none.
 std::filesystem::path initial_checkpoint(const std::filesystem::path& model);
 
-/// What a stage's result depends on: the hash of the config keys that matter to it, and size and time of change of
-/// the files that these name: a dataset, groups of psi, an initial model. @throws UserError where one is missing.
+/// What a stage's result depends on: the hash of the config keys that matter to it, and size and time of
+/// change of the files that these name: a dataset, groups of psi, an initial model. @throws UserError where
+/// one is missing.
 std::string stage_key(const Config& config, Stage stage);
 
 /// The key that a finished stage left in its result; empty where it is not finished.

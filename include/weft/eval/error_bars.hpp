@@ -15,9 +15,9 @@ struct ErrorBars {
   std::optional<double> coverage_95;  ///< absent without a truth or a scale, too
 };
 
-/// Over the weights off the diagonal from neurons that are heard, in the full gauge and, where `truth` is not null,
-/// divided by the true gain; rows whose true gain is 0 are left out. A rank holds its own rows of W and 256 rows of
-/// the truth.
+/// Over the weights off the diagonal from neurons that are heard, in the full gauge and, where `truth` is not
+/// null, divided by the true gain; rows whose true gain is 0 are left out. A rank holds its own rows of W and
+/// 256 rows of the truth.
 /// @collective over the row shards. @throws UserError where the truth cannot be read.
 ErrorBars measure_error_bars(Communicator& rows, const RecoveredModel& model, const WeightErrors& errors,
                              const Gauge& gauge, const Truth* truth);

@@ -15,8 +15,9 @@
 namespace weft {
 
 struct Evaluation {
-  /// docs/metrics.md defines every key: data, gauge, clusters, types; with a truth also connectivity, psi, phi;
-  /// error_bars where the method has them. A number that cannot be had is absent. The same on every rank.
+  /// docs/metrics.md defines every key: data, gauge, clusters, types; with a truth also connectivity, psi,
+  /// phi; error_bars where the method has them. A number that cannot be had is absent. The same on every
+  /// rank.
   nlohmann::json metrics;
   /// Complete on rank 0; what other ranks hold of these is of no use.
   Figures figures;

@@ -19,9 +19,10 @@ struct Panel {
   std::string letter() const { return file.substr(std::string_view("panel_").size(), 1); }
 };
 
-/// Draws panels b to h of Supplementary Figure 11 of Allier et al. 2026, and how the training went: the loss as
-/// panel i, or the closed form's residuals and times as panels j and k, into `folder`, which must exist:
-/// `cd <folder> && gnuplot <file>.gp` remakes a panel by hand. A panel that needs what is unknown is left out. Returns the panels drawn, in the order of their letters. Local.
+/// Draws panels b to h of Supplementary Figure 11 of Allier et al. 2026, and how the training went: the loss
+/// as panel i, or the closed form's residuals and times as panels j and k, into `folder`, which must exist:
+/// `cd <folder> && gnuplot <file>.gp` remakes a panel by hand. A panel that needs what is unknown is left
+/// out. Returns the panels drawn, in the order of their letters. Local.
 /// @throws UserError where gnuplot is missing or fails, or a file cannot be written.
 std::vector<Panel> draw_panels(const std::filesystem::path& folder, const FigureData& data);
 

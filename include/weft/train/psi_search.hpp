@@ -28,12 +28,11 @@ struct PsiSearchResult {
   std::vector<double> metric;       ///< (rows x M x M) how much the data feel of each phi: Phi' Phi off psi
   double total_squares = 0;         ///< of the sampled y
   double residual_squares = 0;
-  std::int64_t degrees_of_freedom = 0;
+  double degrees_of_freedom = 0;
   std::int64_t frames = 0;
 
   std::vector<double> residuals, dampings;  ///< relative rms residual and damping, one an evaluation
   std::int64_t rejected_steps = 0;
-  std::vector<double> pivots;               ///< of the last Gram matrix
 
   double residual() const;
 };
@@ -50,7 +49,7 @@ PsiSearchResult find_psi(const ProcessGrid& grid, const NeuronSignals& signals, 
 /// Floating-point operations of one evaluation of psi with its derivative, of one rank: what progress is reckoned by.
 double psi_step_flops(const ProcessGrid& grid, const NeuronSignals& signals, const PsiSearchOptions& options);
 
-/// Frames that the search takes where y is clean.
+/// Frames that the search takes where y is clean: a quarter more than unknowns of a row, up to 4 N where N is small.
 std::int64_t psi_search_frames(std::int64_t neurons, std::int64_t phi_splines);
 
 }  // namespace weft

@@ -34,6 +34,9 @@ class WorkLog {
   /// A line about where the work is, shown with the next progress.
   void say(std::string detail);
 
+  /// The last line.
+  void finish(std::string detail);
+
   double flops() const { return done_; }
   const std::vector<Phase>& phases() const { return phases_; }
   double seconds() const;
@@ -61,6 +64,7 @@ class WorkLog {
   std::string detail_;
   double expected_ = 0;
   double done_ = 0;
+  bool finished_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+
+namespace weft {
+
+/// A copy, float64.
+inline at::Tensor tensor_of(std::span<const double> values) {
+  return at::from_blob(const_cast<double*>(values.data()), {std::ssize(values)}, at::kDouble).clone();
+}
+
+/// The numbers of a tensor one after the other.
+inline std::vector<double> vector_of(const at::Tensor& tensor) {
+  const at::Tensor dense = tensor.to(at::kDouble).contiguous();
+  return {dense.const_data_ptr<double>(), dense.const_data_ptr<double>() + dense.numel()};
+}
+
+/// Indices as LibTorch takes them: a view of `values`, which must outlive it.
+inline at::Tensor index_of(std::span<const std::int64_t> values) {
+  return at::from_blob(const_cast<std::int64_t*>(values.data()), {std::ssize(values)}, at::kLong);
+}
+
+}  // namespace weft

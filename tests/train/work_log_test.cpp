@@ -1,0 +1,99 @@
+#include "weft/train/work_log.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace weft {
+namespace {
+
+constexpr double kGiga = 1e9;
+
+/// A log whose progress is kept.
+struct Watched {
+  std::vector<Progress> shown;
+  WorkLog log{[this](const Progress& progress) { shown.push_back(progress); }};
+};
+
+TEST(WorkLog, PhasesAddUpByNameInTheOrderTheyWereFirstSeen) {
+  WorkLog log({});
+  const auto nothing = [] {};
+  log.phase("psi", 3, nothing);
+  log.phase("gram", 10, nothing);
+  log.phase("psi", 4, nothing);
+  log.phase("rows", 0, nothing);
+  log.phase("gram", 20, nothing);
+  ASSERT_EQ(log.phases().size(), 3U);
+  const std::vector<std::string> names{"psi", "gram", "rows"};
+  const std::vector<double> flops{7, 30, 0};
+  double seconds = 0;
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    EXPECT_EQ(log.phases()[k].name, names[k]);
+    EXPECT_EQ(log.phases()[k].flops, flops[k]);
+    EXPECT_GT(log.phases()[k].seconds, 0);
+    seconds += log.phases()[k].seconds;
+  }
+  EXPECT_EQ(log.flops(), 37);
+  EXPECT_LE(seconds, log.seconds());
+}
+
+TEST(WorkLog, APhaseGivesWhatItsWorkGives) {
+  WorkLog log({});
+  EXPECT_EQ(log.phase("psi", 1, [] { return 42; }), 42);
+}
+
+TEST(WorkLog, APhaseThatThrowsIsBookedToo) {
+  WorkLog log({});
+  EXPECT_THROW(log.phase("psi", 5, [] { throw std::runtime_error("no"); }), std::runtime_error);
+  ASSERT_EQ(log.phases().size(), 1U);
+  EXPECT_EQ(log.phases()[0].flops, 5);
+}
+
+TEST(WorkLog, ProgressNeverGoesBackNorPastTheTotal) {
+  Watched watched;
+  watched.log.expect_flops(10 * kGiga);
+  watched.log.say("begins");
+  for (int k = 0; k < 8; ++k) watched.log.phase("psi", 2.5 * kGiga, [] {});  // twice what was expected
+  watched.log.expect_flops(30 * kGiga);
+  watched.log.phase("rows", 1 * kGiga, [] {});
+  ASSERT_EQ(watched.shown.size(), 10U);
+  std::int64_t before = 0;
+  for (const Progress& progress : watched.shown) {
+    EXPECT_EQ(progress.stage, "train");
+    EXPECT_EQ(progress.unit, "GFLOP");
+    EXPECT_GE(progress.done, before);
+    EXPECT_LT(progress.done, progress.total);  // there is more until it is finished
+    before = progress.done;
+  }
+  EXPECT_EQ(watched.shown[0].done, 0);
+  EXPECT_EQ(watched.shown[2].done, 5);
+  EXPECT_EQ(watched.shown[2].total, 10);
+  EXPECT_EQ(watched.shown.back().done, 21);
+  EXPECT_EQ(watched.shown.back().total, 30);
+}
+
+TEST(WorkLog, IsCompleteWhenItIsFinished) {
+  Watched watched;
+  watched.log.expect_flops(10 * kGiga);
+  watched.log.phase("psi", 3 * kGiga, [] {});
+  watched.log.finish("done");
+  EXPECT_EQ(watched.shown.back().done, 3);
+  EXPECT_EQ(watched.shown.back().total, 3);
+  EXPECT_EQ(watched.shown.back().detail, "done");
+}
+
+TEST(WorkLog, ADetailIsShownUntilTheNextOne) {
+  Watched watched;
+  watched.log.phase("psi", kGiga, [] {});
+  watched.log.say("step 1");
+  watched.log.phase("psi", kGiga, [] {});
+  watched.log.say("step 2");
+  std::vector<std::string> details;
+  for (const Progress& progress : watched.shown) details.push_back(progress.detail);
+  EXPECT_EQ(details, (std::vector<std::string>{"", "step 1", "step 1", "step 2"}));
+}
+
+}  // namespace
+}  // namespace weft
