@@ -16,6 +16,7 @@
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/model/principal_components.hpp"
+#include "weft/train/equal_neurons.hpp"
 #include "weft/train/numerical_breakdown.hpp"
 #include "weft/train/spline_gauge.hpp"
 
@@ -48,6 +49,13 @@ PsiSearchOptions search_options(const TrainingConfig& config, const EquationForm
   options.form = form;
   options.seed = seed;
   return options;
+}
+
+void refuse_equal_neurons(Communicator& rows, const TrainingData& data) {
+  const auto same = find_equal_neurons(rows, data);
+  if (!same) return;
+  throw UserError({"training data", fmt::format("neurons {} and {} have the same activity at every frame", same->first, same->second),
+                   "neurons that differ: nothing can tell the weights of these two apart", "leave one of them out"});
 }
 
 std::string name_of(const EquationForm& form) {
@@ -158,6 +166,7 @@ void VarproSolver::set_latents() {
 void VarproSolver::train(const ProgressSink& progress) {
   const c10::InferenceMode guard;
   WorkLog log(progress);
+  refuse_equal_neurons(grid_.rows(), *data_);
   const std::int64_t groups = groups_.empty() ? 1 : 1 + *std::ranges::max_element(groups_);
   outlook_ = look_at_data(grid_.rows(), *data_, 0, config_.phi_splines, groups);
   signals_ = log.phase("data", 0, [&] { return make_signals(grid_.rows(), std::move(*data_), groups_); });
