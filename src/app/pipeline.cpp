@@ -8,6 +8,7 @@
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/core/version.hpp"
+#include "weft/io/checkpoint.hpp"
 #include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
 #include "weft/ops/run_lock.hpp"
@@ -170,8 +171,9 @@ void run_pipeline(const StageContext& context, const Request& request) {
 void check_verdict(Communicator& world, const RunFolder& folder) {
   collectively(world, [&] {
     if (world.rank() != 0) return;
-    const nlohmann::json metrics = nlohmann::json::parse(read_text(folder.metrics()));
-    const nlohmann::json found = metrics.value("identifiability", nlohmann::json::object());
+    const Checkpoint checkpoint(latest_checkpoint(folder.checkpoints()));
+    const nlohmann::json found =
+        nlohmann::json::parse(checkpoint.info().findings).value("identifiability", nlohmann::json::object());
     if (found.value("verdict", "") != "none") return;
     throw UnidentifiableError(found.at("warnings").at(0).get<std::string>());
   });

@@ -20,6 +20,7 @@
 #include "weft/io/hdf5.hpp"
 #include "weft/model/threads.hpp"
 #include "weft/ops/launcher_check.hpp"
+#include "weft/ops/memory.hpp"
 #include "weft/ops/progress_line.hpp"
 
 namespace weft {
@@ -97,12 +98,13 @@ void run_stages(const MpiSession& session, Communicator& world, const CommandLin
   const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
   const int threads = choose_threads(config, session.ranks_on_this_node());
   set_threads(threads);
+  return_freed_memory();
 
   ProgressLine progress;
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
   run_pipeline({world, config, folder, threads, shows ? progress.sink() : ProgressSink()}, line.request);
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
-  if (line.request.covers(Stage::evaluate)) check_verdict(world, folder);
+  if (line.request.covers(Stage::train) || line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
 
 /// How long a rank that failed waits for the others to fail too, before it ends them.

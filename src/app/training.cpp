@@ -1,7 +1,6 @@
 #include "app/training.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 #include "weft/io/truth.hpp"
 #include "weft/model/signal_gnn.hpp"
 #include "weft/train/adam_trainer.hpp"
+#include "weft/train/identifiability.hpp"
 #include "weft/train/varpro_solver.hpp"
 
 namespace weft {
@@ -88,18 +88,15 @@ void check_psi_groups(const TrainingConfig& training, const DataInView& data) {
 }
 
 /// Each row of W and its phi are fitted to one number a frame: with no more frames than unknowns the residual
-/// is 0 whatever the wiring.
+/// is 0 whatever the wiring. The closed form looks again when it knows which frames it holds out.
 void check_frames(const TrainingConfig& training, const DataInView& data) {
-  const std::int64_t unknowns = data.neurons + training.phi_splines;
-  if (data.frames > unknowns) return;
-  const auto better = static_cast<std::int64_t>(std::ceil(1.25 * static_cast<double>(data.neurons)));
+  const std::int64_t needed = fewest_frames(data.neurons, training.phi_splines, 1);
+  if (data.frames >= needed) return;
   throw UnidentifiableError(
       {data.place,
        fmt::format("{} frames for {} neurons and {} splines of phi", data.frames, data.neurons,
                    training.phi_splines),
-       fmt::format("more than {} frames{}", unknowns,
-                   better > unknowns ? fmt::format(", better {}", better) : std::string()),
-       "record more frames"});
+       fmt::format("at least {} frames, better {}", needed, needed * 5 / 4), "record more frames"});
 }
 
 void check_varpro(const TrainingConfig& training, const DataInView& data) {

@@ -4,6 +4,8 @@
 #include <limits>
 #include <string>
 
+#include <malloc.h>
+
 #include "weft/core/error.hpp"
 
 namespace weft {
@@ -16,5 +18,7 @@ std::int64_t peak_resident_bytes() {
   }
   throw InternalError("no VmHWM in /proc/self/status");
 }
+
+void return_freed_memory() { mallopt(M_MMAP_THRESHOLD, 1 << 20); }
 
 }  // namespace weft

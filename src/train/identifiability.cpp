@@ -96,19 +96,22 @@ double error_to_weight(Communicator& rows, const SplineNetwork& network) {
   double squares = 0;
   for (std::int64_t j = 0; j < network.partition.rows(); ++j) {
     if (network.errors.state[static_cast<std::size_t>(j)] == PresynapticState::saturated)
-      squares -= weights.select(1, j).square().sum(at::kDouble).item<double>();
+      squares -= squares_of(weights.narrow(1, j, 1));
   }
-  squares += weights.square().sum(at::kDouble).item<double>();
+  squares += squares_of(weights);
   const double weight = sum(rows, squares) / (n * std::max(heard, 1.0));
   return weight > 0 ? std::sqrt(error / weight) : 0;
 }
 
 }  // namespace
 
+std::int64_t fewest_frames(std::int64_t neurons, std::int64_t phi_splines, std::int64_t groups) {
+  return neurons + phi_splines + kSpareFramesPerGroup * groups;
+}
+
 DataOutlook look_at_data(Communicator& rows, const TrainingData& data, std::int64_t fitted_frames,
                          std::int64_t phi_splines, std::int64_t groups) {
-  DataOutlook outlook{data.partition.rows(), fitted_frames,
-                      data.partition.rows() + phi_splines + kSpareFramesPerGroup * groups, {}};
+  DataOutlook outlook{data.partition.rows(), fitted_frames, fewest_frames(data.partition.rows(), phi_splines, groups), {}};
   if (data.differences) {
     auto [first, second] = difference_squares(data);
     first = sum(rows, first);
@@ -185,10 +188,10 @@ Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiS
                                search.residuals.front(), search.residual()));
   }
   const double fitted = 1 - residual * residual;
-  if (solution.validation_r2 < fitted - kOverfit) {
+  if (solution.validation_r2 && *solution.validation_r2 < fitted - kOverfit) {
     report.limited(fmt::format("frames held out are predicted with R^2 {:.3g}, those fitted with {:.3g}: too few frames "
                                "for so many weights; record more",
-                               solution.validation_r2, fitted));
+                               *solution.validation_r2, fitted));
   }
   if (error > kDrowned) {
     report.none(fmt::format("the standard errors of the weights are {:.2g} times the weights: noise drowns them; record "
@@ -198,10 +201,10 @@ Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiS
     report.limited(fmt::format("the standard errors are {:.2g} of the weights; record more frames, or with less noise",
                                error));
   }
-  if (!(solution.validation_r2 > 0)) {
+  if (solution.validation_r2 && !(*solution.validation_r2 > 0)) {
     report.none(fmt::format("frames held out are predicted with R^2 {:.3g}, worse than by their mean: the answer is "
                             "worth nothing; record more frames, or a derivative with less noise",
-                            solution.validation_r2));
+                            *solution.validation_r2));
   }
   return result;
 }

@@ -6,7 +6,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/einsum.h>
-#include <ATen/ops/eye.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/kron.h>
 #include <ATen/ops/linalg_eigh.h>
@@ -15,6 +14,7 @@
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/linalg_svd.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/zeros.h>
 
@@ -23,7 +23,6 @@ namespace {
 
 constexpr std::int64_t kMostShapes = 5;
 constexpr double kRoughness = 1e-6;     // of the mean diagonal of the metric
-constexpr double kConstants = 1e-4;     // of that penalty, on what nothing else determines
 constexpr double kSmallExcess = 1e-4;   // relative residual that a further shape must be worth
 constexpr double kRankCut = 1e-10;
 constexpr int kRounds = 50;
@@ -39,9 +38,9 @@ class ShapeFit {
       : splines_(splines), rows_(std::ssize(search.rows)), phi_(tensor_of(search.phi, {rows_, splines})),
         metric_(tensor_of(search.metric, {rows_, splines, splines})) {
     const at::Tensor mean = metric_.mean(0);
-    // A constant is neither felt nor rough.
-    smooth_ = (tensor_of(UniformSplines(splines).roughness(axis), {splines, splines}) +
-               kConstants * at::eye(splines, at::kDouble)) *
+    // A constant is neither felt nor rough: its mean is held at 0, which costs nothing.
+    const at::Tensor constant = at::ones({splines, splines}, at::kDouble) / static_cast<double>(splines);
+    smooth_ = (tensor_of(UniformSplines(splines).roughness(axis), {splines, splines}) + constant) *
               (kRoughness * mean.trace().item<double>() / static_cast<double>(splines));
     const auto [values, vectors] = at::linalg_eigh(mean + smooth_);
     const at::Tensor roots = values.clamp_min(1e-12 * values[splines - 1].item<double>()).sqrt();

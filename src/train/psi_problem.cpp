@@ -85,7 +85,7 @@ PsiProblem::PsiProblem(const ProcessGrid& grid, const NeuronSignals& signals, st
       phi.sub_(phi_splines_at(before));
     }
     data_ = at::cat({y, centred(phi)}, 1);
-    total_squares_ = sum_over(grid.replicas(), y.square().sum().item<double>());
+    total_squares_ = sum_over(grid.replicas(), squares_of(y));
   });
 }
 
@@ -144,7 +144,7 @@ void PsiProblem::solve_rows(PsiEvaluation& e, const at::Tensor& projected, const
   const at::Tensor of_phi = own.narrow(0, rows, rows * splines).reshape({rows, splines, signals_.rows()});
   const at::Tensor w = own.narrow(0, 0, rows) - at::bmm(e.phi.unsqueeze(1), of_phi).squeeze(1);
   e.weights = (w * tensor_of(projection_->scaling().scale)).t().contiguous().to(form_.type);
-  const double squares = sum_over(grid_.replicas(), e.remainder.square().sum().item<double>());
+  const double squares = sum_over(grid_.replicas(), squares_of(e.remainder.contiguous()));
   e.residual = std::sqrt(squares / total_squares_);
 }
 
@@ -198,7 +198,7 @@ std::vector<std::int64_t> PsiProblem::rows_that_hear_the_ends(std::int64_t count
     at::Tensor weights = at::mm(projection_->filters(unit).t(), y);
     sum_over(grid_.replicas(), weights);
     const std::vector<double> scores =
-        gather_neuron_values(grid_.rows(), signals_.partition, vector_of(weights.to(at::kDouble).square().sum(0)));
+        gather_neuron_values(grid_.rows(), signals_.partition, vector_of(column_dots(weights, weights)));
     std::vector<std::int64_t> taken = rows_;
     taken.insert(taken.end(), chosen.begin(), chosen.end());
     const auto more = largest(scores, count, taken);

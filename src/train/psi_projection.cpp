@@ -102,7 +102,7 @@ at::Tensor PsiProjection::project(const at::Tensor& values, at::Tensor* coeffici
       *coefficients = coefficients->defined() ? coefficients->add_(z) : z.to(at::kDouble);
     }
     const at::Tensor part = combine(z);
-    squares = sum_over(grid_.replicas(), part.square().sum(at::kDouble).item<double>());
+    squares = sum_over(grid_.replicas(), squares_of(part));
     rest.sub_(part);
   }
   const double contraction = std::sqrt(removed[1] / std::max(removed[0], std::numeric_limits<double>::min()));

@@ -53,10 +53,15 @@ std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
   return counts;
 }
 
-/// Frames for a noisy y: all, as far as a Gram matrix of 1e12 operations and 2e8 values of psi go.
-std::int64_t noisy_frames(std::int64_t neurons, std::int64_t few) {
+/// Frames for a noisy y: all, as far as a Gram matrix of 1e12 multiply-adds, 2e8 values of psi and 1.5 GB for the
+/// sampled rows' series go.
+std::int64_t noisy_frames(const PsiSearchOptions& options, std::int64_t neurons, std::int64_t groups, std::int64_t few) {
   const auto n = static_cast<double>(neurons);
-  return std::max(few, static_cast<std::int64_t>(std::min(1e12 / (n * n), 2e8 / n)));
+  // y, the splines of phi and the sensitivities of psi, with what the projections leave of each.
+  const double bytes_of_a_frame = 8.0 * static_cast<double>(options.noisy_rows) *
+                                  (2.0 * static_cast<double>(options.phi_splines) +
+                                   3.5 * static_cast<double>(groups * options.psi_splines) + 1);
+  return std::max(few, static_cast<std::int64_t>(std::min({1e12 / (n * n), 2e8 / n, 1.5e9 / bytes_of_a_frame})));
 }
 
 class Search {
@@ -238,7 +243,7 @@ PsiSearchResult Search::run() {
   pose(std::move(rows), few);
   psi = descend(std::move(psi), 0);
   if (best_.residual > kNoisy) {
-    const Frames many = sample_frames(choice_, noisy_frames(neurons_, std::ssize(few)), options_.seed);
+    const Frames many = sample_frames(choice_, noisy_frames(options_, neurons_, signals_.groups, std::ssize(few)), options_.seed);
     pose(add_random_rows(problem_->rows(), options_.noisy_rows), many);
     descend(std::move(psi), 0);
   }

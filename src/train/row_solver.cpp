@@ -36,16 +36,6 @@ constexpr std::int64_t kPanel = 1024;
 constexpr std::int64_t kMeasuredFrames = 4096;
 constexpr std::int64_t kMeasuredShare = 6;
 
-/// sum_j a[i][j] b[i][j] in double precision, (rows).
-at::Tensor row_dots(const at::Tensor& a, const at::Tensor& b) {
-  at::Tensor dots = at::empty({a.size(0)}, at::kDouble);
-  for (std::int64_t first = 0; first < a.size(0); first += kPanel) {
-    const std::int64_t count = std::min(kPanel, a.size(0) - first);
-    dots.narrow(0, first, count).copy_((a.narrow(0, first, count) * b.narrow(0, first, count)).sum(1, false, at::kDouble));
-  }
-  return dots;
-}
-
 /// Some frames of the problem, centred and scaled.
 struct Block {
   ColumnBlocks psi;                ///< all columns
@@ -183,12 +173,12 @@ void RowSolver::accumulate() {
       if (m > 0) add_transposed_product(at::cat(block.shapes, 1), block.psi, shape_right_);
     });
     log_.phase("rows: shapes", 0, [&] {
-      row_squares_.add_(block.y.square().sum(0, false, at::kDouble));
+      row_squares_.add_(column_dots(block.y, block.y));
       for (std::int64_t a = 0; a < m; ++a) {
         const at::Tensor& la = block.shapes[static_cast<std::size_t>(a)];
-        shape_data_.select(1, a).add_((la * block.y).sum(0, false, at::kDouble));
+        shape_data_.select(1, a).add_(column_dots(la, block.y));
         for (std::int64_t b = 0; b < m; ++b)
-          shape_products_.select(1, a).select(1, b).add_((la * block.shapes[static_cast<std::size_t>(b)]).sum(0, false, at::kDouble));
+          shape_products_.select(1, a).select(1, b).add_(column_dots(la, block.shapes[static_cast<std::size_t>(b)]));
       }
     });
   }
@@ -279,10 +269,10 @@ double RowSolver::refine() {
     const Block block = log_.phase("rows: splines", 0, [&] { return load(frames); });
     log_.phase("rows: refinement", 2 * products_flops(frames), [&] {
       const at::Tensor rest = remainder(block);
-      squares += rest.square().sum(at::kDouble).item<double>();
+      squares += squares_of(rest);
       add_transposed_product(rest, block.psi, right);
       for (std::int64_t a = 0; a < m; ++a)
-        shape_right.select(1, a).add_((block.shapes[static_cast<std::size_t>(a)] * rest).sum(0, false, at::kDouble));
+        shape_right.select(1, a).add_(column_dots(block.shapes[static_cast<std::size_t>(a)], rest));
     });
   }
   result_.residuals.push_back(std::sqrt(sum_over_grid(squares) / total_squares_));
@@ -290,9 +280,9 @@ double RowSolver::refine() {
     sum_over(grid_.replicas(), right);
     sum_over(grid_.replicas(), shape_right);
   });
-  const double before = sum_over(grid_.rows(), weights_.square().sum(at::kDouble).item<double>());
+  const double before = sum_over(grid_.rows(), squares_of(weights_));
   correct(right, shape_right);
-  const double change = sum_over(grid_.rows(), right.square().sum(at::kDouble).item<double>());
+  const double change = sum_over(grid_.rows(), squares_of(right));
   return std::sqrt(change / before);
 }
 
@@ -323,10 +313,11 @@ void RowSolver::measure() {
     const Block block = log_.phase("rows: splines", 0, [&] { return load(all[c]); });
     log_.phase("rows: residual", products_flops(all[c]), [&] {
       const at::Tensor rest = remainder(block);
-      squares.add_(rest.square().sum(0, false, at::kDouble));
+      squares.add_(column_dots(rest, rest));
       sums[0] += static_cast<double>(rest.size(0));
-      sums[1] += rest.narrow(0, 1, rest.size(0) - 1).square().sum(at::kDouble).item<double>();
-      sums[2] += (rest.narrow(0, 1, rest.size(0) - 1) * rest.narrow(0, 0, rest.size(0) - 1)).sum(at::kDouble).item<double>();
+      const at::Tensor later = rest.narrow(0, 1, rest.size(0) - 1);
+      sums[1] += squares_of(later);
+      sums[2] += products_of(later, rest.narrow(0, 0, rest.size(0) - 1));
     });
   }
   sum_over(grid_.replicas(), squares);
@@ -390,13 +381,13 @@ void RowSolver::validate() {
       const at::Tensor rest = remainder(block) - tensor_of(result_.constant).to(form_.type);
       at::Tensor deviation = block.y.clone();
       mean.apply(deviation);
-      sums[0] += rest.square().sum(at::kDouble).item<double>();
-      sums[1] += deviation.square().sum(at::kDouble).item<double>();
+      sums[0] += squares_of(rest);
+      sums[1] += squares_of(deviation);
     });
   }
   const double left = sum_over_grid(sums[0]);
   const double all = sum_over_grid(sums[1]);
-  result_.validation_r2 = all > 0 ? 1 - left / all : 0;
+  if (all > 0) result_.validation_r2 = 1 - left / all;
 }
 
 RowSolution RowSolver::run() {

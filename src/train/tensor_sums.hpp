@@ -18,4 +18,15 @@ inline double sum_over(Communicator& group, double value) {
   return value;
 }
 
+// Sums in double precision over matrices that are too large for a copy in it, with rows that may lie apart. In an
+// order that depends on their shape alone. Local.
+
+/// sum_j a_ij b_ij of each row, (rows) float64.
+at::Tensor row_dots(const at::Tensor& a, const at::Tensor& b);
+/// sum_i a_ij b_ij of each column, (columns) float64.
+at::Tensor column_dots(const at::Tensor& a, const at::Tensor& b);
+/// sum_ij a_ij b_ij.
+double products_of(const at::Tensor& a, const at::Tensor& b);
+inline double squares_of(const at::Tensor& a) { return products_of(a, a); }
+
 }  // namespace weft

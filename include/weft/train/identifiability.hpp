@@ -25,6 +25,9 @@ struct DataOutlook {
   std::optional<double> white_noise;
 };
 
+/// Frames to fit with which W is determined at all: more than unknowns of a row, for a few rows must find psi too.
+std::int64_t fewest_frames(std::int64_t neurons, std::int64_t phi_splines, std::int64_t groups);
+
 /// @collective over the row shards.
 DataOutlook look_at_data(Communicator& rows, const TrainingData& data, std::int64_t fitted_frames,
                          std::int64_t phi_splines, std::int64_t groups);

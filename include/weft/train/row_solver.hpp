@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,7 +29,7 @@ struct RowSolution {
   double smallest_pivot = 0, largest_pivot = 0;
   std::int64_t weak_directions = 0;  ///< pivots of the scaled G under 1e-4
   std::int64_t silent_columns = 0;
-  double validation_r2 = 0;          ///< of y at the frames held out
+  std::optional<double> validation_r2;  ///< of y at the frames held out; absent where there are none
 };
 
 /// Least squares of every row in (W_i, the weights of the shapes, a constant), jointly, by the Schur complement on
