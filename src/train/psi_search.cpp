@@ -26,7 +26,8 @@ constexpr double kRoughness = 1e-7;  // weight of the penalty, of the mean diago
 constexpr double kFloor = 1e-3;      // below this residual a small relative gain ends the search
 constexpr double kSmallGain = 0.04;  // of the squared residual
 constexpr double kNearEnough = 0.1;  // residual at which rows are added that see the ends of psi
-constexpr double kNoisy = 1e-2;      // residual that more rows and frames are worth
+constexpr double kFine = 1e-4;       // residual at which the last steps begin, on more rows and frames
+constexpr double kNoisy = 1e-2;      // residual with which they need many
 constexpr std::int64_t kBins = 2000;
 constexpr std::int64_t kFewestSpareFrames = 200;
 constexpr double kCheapGram = 5e10;  // multiply-adds of a Gram matrix that nobody waits for: more frames in a small assembly
@@ -53,15 +54,15 @@ std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
   return counts;
 }
 
-/// Frames for a noisy y: all, as far as a Gram matrix of 1e12 multiply-adds, 2e8 values of psi and 1.5 GB for the
-/// sampled rows' series go.
-std::int64_t noisy_frames(const PsiSearchOptions& options, std::int64_t neurons, std::int64_t groups, std::int64_t few) {
+/// Frames for the last steps: all, as far as a Gram matrix of 1e12 multiply-adds, 2e8 values of psi and 1.5 GB for the
+/// series of so many sampled rows go.
+std::int64_t many_frames(const PsiSearchOptions& options, std::int64_t rows, std::int64_t neurons, std::int64_t groups) {
   const auto n = static_cast<double>(neurons);
   // y, the splines of phi and the sensitivities of psi, with what the projections leave of each.
-  const double bytes_of_a_frame = 8.0 * static_cast<double>(options.noisy_rows) *
-                                  (2.0 * static_cast<double>(options.phi_splines) +
-                                   3.5 * static_cast<double>(groups * options.psi_splines) + 1);
-  return std::max(few, static_cast<std::int64_t>(std::min({1e12 / (n * n), 2e8 / n, 1.5e9 / bytes_of_a_frame})));
+  const double bytes_of_a_frame =
+      8.0 * static_cast<double>(rows) *
+      (2.0 * static_cast<double>(options.phi_splines) + 3.5 * static_cast<double>(groups * options.psi_splines) + 1);
+  return static_cast<std::int64_t>(std::min({1e12 / (n * n), 2e8 / n, 1.5e9 / bytes_of_a_frame}));
 }
 
 class Search {
@@ -89,6 +90,7 @@ class Search {
   void note(double residual);
   std::vector<double> descend(std::vector<double> psi, double stop_below);
   std::vector<double> normalised(std::vector<double> psi) const;
+  std::vector<std::int64_t> with_rows_of_the_ends() const;
   std::vector<std::int64_t> add_random_rows(std::vector<std::int64_t> rows, std::int64_t count) const;
 
   const ProcessGrid& grid_;
@@ -186,10 +188,11 @@ std::vector<double> Search::descend(std::vector<double> psi, double stop_below) 
       damping_ *= 30;
       ++result_.rejected_steps;
     }
-    std::vector<double> next = step_from(best_, quadratic);
-    if (improved && !worth(predicted_gain(next, quadratic), best_.residual)) return best_.psi;
-    psi = normalised(std::move(next));
-    if (best_.residual < stop_below) return psi;
+    const std::vector<double> next = step_from(best_, quadratic);
+    const bool last = improved && !worth(predicted_gain(next, quadratic), best_.residual);
+    psi = normalised(next);
+    // A step that promises little is taken on trust: another look would cost more than it could tell.
+    if (last || best_.residual < stop_below) return psi;
   }
 }
 
@@ -226,6 +229,14 @@ std::vector<std::int64_t> Search::add_random_rows(std::vector<std::int64_t> rows
   return rows;
 }
 
+/// The present rows, and half as many again as the search began with for each end of psi.
+std::vector<std::int64_t> Search::with_rows_of_the_ends() const {
+  std::vector<std::int64_t> rows = problem_->rows();
+  const auto ends = problem_->rows_that_hear_the_ends(std::max<std::int64_t>(2, options_.rows / 2));
+  rows.insert(rows.end(), ends.begin(), ends.end());
+  return rows;
+}
+
 PsiSearchResult Search::run() {
   // The coordinate itself: the coefficients of a straight line are equally spaced.
   std::vector<double> psi(static_cast<std::size_t>(unknowns_));
@@ -237,18 +248,14 @@ PsiSearchResult Search::run() {
       sample_frames(choice_, psi_search_frames(neurons_, options_.phi_splines), options_.seed);
   pose(add_random_rows({}, options_.rows), few);
   psi = descend(std::move(psi), kNearEnough);
-  std::vector<std::int64_t> rows = problem_->rows();
-  const auto ends = problem_->rows_that_hear_the_ends(std::max<std::int64_t>(2, options_.rows / 2));
-  rows.insert(rows.end(), ends.begin(), ends.end());
-  pose(std::move(rows), few);
+  pose(with_rows_of_the_ends(), few);
+  psi = descend(std::move(psi), kFine);
+  const std::int64_t more = best_.residual > kNoisy ? options_.noisy_rows : options_.last_rows;
+  const std::int64_t most = many_frames(options_, more, neurons_, signals_.groups);
+  pose(add_random_rows(with_rows_of_the_ends(), more), sample_frames(choice_, std::max(most, std::ssize(few)), options_.seed));
   psi = descend(std::move(psi), 0);
-  if (best_.residual > kNoisy) {
-    const Frames many = sample_frames(choice_, noisy_frames(options_, neurons_, signals_.groups, std::ssize(few)), options_.seed);
-    pose(add_random_rows(problem_->rows(), options_.noisy_rows), many);
-    descend(std::move(psi), 0);
-  }
 
-  result_.psi = best_.psi;
+  result_.psi = std::move(psi);
   result_.rows = problem_->rows();
   result_.phi = vector_of(best_.phi);
   result_.metric = vector_of(best_.metric);

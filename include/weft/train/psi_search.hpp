@@ -14,6 +14,7 @@ struct PsiSearchOptions {
   std::int64_t psi_splines = 48;  ///< K
   std::int64_t phi_splines = 40;  ///< M
   std::int64_t rows = 8;          ///< postsynaptic rows that psi is found from
+  std::int64_t last_rows = 32;    ///< the same, of the last steps
   std::int64_t noisy_rows = 64;   ///< the same, where y is noisy
   std::int64_t max_steps = 20;
   EquationForm form;
@@ -38,10 +39,10 @@ struct PsiSearchResult {
 };
 
 /// Finds psi by variable projection (Golub & Pereyra 1973, in Kaufman's form of 1975): Gauss-Newton on the K
-/// coefficients of psi, with the connectivity of a few rows and their phi projected out exactly at each step; the
-/// last step adds rows that hear the neurons which own the most extreme activity. Where y turns out noisy, more
-/// rows and frames are taken. Stops where the predicted gain is below K / 2 in chi squared, or, under a residual of
-/// 1e-3, below 4 %. @collective over the grid.
+/// coefficients of psi, with the connectivity of a few rows and their phi projected out exactly at each step. When the
+/// residual is under 0.1, rows are added that hear the neurons which own the most extreme activity; when it is under
+/// 1e-4, or does not fall any more, the last steps are done on more rows and frames. Stops where the predicted gain is
+/// below K / 2 in chi squared, or, under a residual of 1e-3, below 4 %. @collective over the grid.
 /// @throws NumericalBreakdown on all ranks.
 PsiSearchResult find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
                          const PsiSearchOptions& options, WorkLog& log);

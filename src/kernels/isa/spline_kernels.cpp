@@ -9,7 +9,7 @@ namespace weft::WEFT_ISA {
 namespace {
 
 // Postsynaptic rows whose sums stay in registers' reach at a time.
-constexpr std::int64_t kRowTile = 8;
+constexpr std::int64_t kRowTile = 16;
 
 /// Entry of the table and place inside the interval, of every column of one frame.
 template <typename T>
