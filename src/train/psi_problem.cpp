@@ -10,8 +10,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/where.h>
@@ -27,15 +25,18 @@ namespace {
 
 constexpr double kPhiCut = 1e-9;  // smallest eigenvalue of S_i that counts, of the largest
 constexpr std::int64_t kOwnersPerEnd = 8;
+constexpr std::int64_t kFramesAtATime = 2048;
 
-/// Values of some neurons, wherever they are, at the same frames: (frames x neurons), on every shard. @collective
-at::Tensor gather_neurons(Communicator& rows, const NeuronSignals& signals, const at::Tensor& own,
-                          const std::vector<std::int64_t>& neurons) {
-  at::Tensor all = at::zeros({own.size(0), std::ssize(neurons)}, own.scalar_type());
+/// A series of some neurons, wherever they are, at some frames: (frames x neurons) float64, on every shard. `series` is
+/// (T x own neurons). @collective
+at::Tensor gather_neurons(Communicator& rows, const NeuronSignals& signals, const at::Tensor& series,
+                          std::span<const std::int64_t> frames, const std::vector<std::int64_t>& neurons) {
+  at::Tensor all = at::zeros({std::ssize(frames), std::ssize(neurons)}, at::kDouble);
   for (std::size_t k = 0; k < neurons.size(); ++k) {
     const GlobalRow row{neurons[k]};
     if (signals.partition.owner(row) != signals.shard) continue;
-    all.select(1, static_cast<std::int64_t>(k)).copy_(own.select(1, index(signals.partition.local(row))));
+    const at::Tensor own = series.select(1, index(signals.partition.local(row)));
+    all.select(1, static_cast<std::int64_t>(k)).copy_(own.index_select(0, index_of(frames)));
   }
   sum_over(rows, all);
   return all;
@@ -76,16 +77,14 @@ PsiProblem::PsiProblem(const ProcessGrid& grid, const NeuronSignals& signals, st
   const auto share = replica_share(grid, frames);
   own_frames_.assign(share.begin(), share.end());
   log.phase("psi: data of the sampled rows", 0, [&] {
-    const at::Tensor own = signals.derivative_values(own_frames_, form);
-    const at::Tensor y = centred(gather_neurons(grid.rows(), signals, own, rows_).to(at::kDouble));
-    at::Tensor phi = phi_splines_at(own_frames_);
+    at::Tensor data = series_of_rows(own_frames_);
     if (form.differenced) {
       Frames before = own_frames_;
       for (std::int64_t& frame : before) --frame;
-      phi.sub_(phi_splines_at(before));
+      data.sub_(series_of_rows(before));
     }
-    data_ = at::cat({y, centred(phi)}, 1);
-    total_squares_ = sum_over(grid.replicas(), squares_of(y));
+    data_ = centred(std::move(data));
+    total_squares_ = sum_over(grid.replicas(), squares_of(data_.narrow(1, 0, std::ssize(rows_))));
   });
 }
 
@@ -101,19 +100,23 @@ at::Tensor PsiProblem::centred(at::Tensor values) const {
   return values.sub_(mean.div_(static_cast<double>(frames_)));
 }
 
-/// The splines of each sampled row at its own activity, (frames x R M).
-at::Tensor PsiProblem::phi_splines_at(const Frames& frames) const {
-  const at::Tensor own = signals_.coordinate.index_select(0, index_of(frames));
-  const at::Tensor u = gather_neurons(grid_.rows(), signals_, own, rows_).contiguous();
-  at::Tensor splines = at::zeros({std::ssize(frames), std::ssize(rows_) * phi_basis_.count()}, at::kDouble);
-  const float* const from = u.const_data_ptr<float>();
-  double* const to = splines.mutable_data_ptr<double>();
+/// y of the sampled rows, then the splines of each at its own activity: (frames x R (1 + M)).
+at::Tensor PsiProblem::series_of_rows(const Frames& frames) const {
+  const std::int64_t rows = std::ssize(rows_);
+  const std::int64_t splines = phi_basis_.count();
+  at::Tensor series = at::zeros({std::ssize(frames), rows * (1 + splines)}, at::kDouble);
+  series.narrow(1, 0, rows).copy_(gather_neurons(grid_.rows(), signals_, signals_.derivative, frames, rows_));
+  const at::Tensor u = gather_neurons(grid_.rows(), signals_, signals_.coordinate, frames, rows_);
+  const double* const from = u.const_data_ptr<double>();
+  double* const to = series.mutable_data_ptr<double>();
 #pragma omp parallel for schedule(static)
-  for (std::int64_t k = 0; k < u.numel(); ++k) {  // frame by frame, row by row
-    const auto local = phi_basis_.at((from[k] - signals_.axis.low) / signals_.axis.width);
-    std::copy_n(local.value, 4, to + k * phi_basis_.count() + local.first);
+  for (std::int64_t f = 0; f < u.size(0); ++f) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const auto local = phi_basis_.at((from[f * rows + r] - signals_.axis.low) / signals_.axis.width);
+      std::copy_n(local.value, 4, to + f * series.size(1) + rows + r * splines + local.first);
+    }
   }
-  return splines;
+  return series;
 }
 
 at::Tensor PsiProblem::project(const at::Tensor& values, at::Tensor* coefficients) const {
@@ -182,27 +185,31 @@ PsiNormalEquations PsiProblem::linearise(const PsiEvaluation& e) const {
   });
 }
 
-/// The ends of psi are seen only through the few neurons that own the extreme samples: the rows with the strongest
-/// weights from them. The columns of W of those few cost one solve each; phi is neglected, for this picks rows only.
+/// Own neurons' part of the columns of W of these presynaptic neurons, (neurons x rows), up to scale: phi is neglected.
+at::Tensor PsiProblem::weights_from(const std::vector<std::int64_t>& neurons) const {
+  at::Tensor unit = at::zeros({signals_.partition.rows(), std::ssize(neurons)}, form_.type);
+  for (std::size_t k = 0; k < neurons.size(); ++k) unit[neurons[k]][static_cast<std::int64_t>(k)] = 1;
+  const at::Tensor filters = projection_->filters(unit);
+  at::Tensor weights = at::zeros({std::ssize(neurons), signals_.rows()}, form_.type);
+  for (std::int64_t first = 0; first < filters.size(0); first += kFramesAtATime) {
+    const std::int64_t count = std::min(kFramesAtATime, filters.size(0) - first);
+    const std::span frames(own_frames_.data() + first, static_cast<std::size_t>(count));
+    weights.addmm_(filters.narrow(0, first, count).t(), signals_.derivative_values(frames, form_));
+  }
+  sum_over(grid_.replicas(), weights);
+  return weights;
+}
+
 std::vector<std::int64_t> PsiProblem::rows_that_hear_the_ends(std::int64_t count) const {
-  std::vector<std::int64_t> chosen;
-  const at::Tensor u = signals_.coordinate.index_select(0, index_of(own_frames_));
-  const at::Tensor y = centred(signals_.derivative_values(own_frames_, form_).to(at::kDouble)).to(form_.type);
-  for (const double sign : {1.0, -1.0}) {
-    at::Tensor peak = (u * sign).amax(0).contiguous();
-    grid_.replicas().all_reduce(buffer_of(peak), Reduction::max).wait();
-    const std::vector<double> peaks = gather_neuron_values(grid_.rows(), signals_.partition, vector_of(peak));
-    const std::vector<std::int64_t> owners = largest(peaks, kOwnersPerEnd, {});
-    at::Tensor unit = at::zeros({signals_.partition.rows(), std::ssize(owners)}, form_.type);
-    for (std::size_t k = 0; k < owners.size(); ++k) unit[owners[k]][static_cast<std::int64_t>(k)] = 1;
-    at::Tensor weights = at::mm(projection_->filters(unit).t(), y);
-    sum_over(grid_.replicas(), weights);
-    const std::vector<double> scores =
+  std::vector<std::int64_t> chosen, taken = rows_;
+  for (const at::Tensor& peak : {signals_.coordinate.amax(0), -signals_.coordinate.amin(0)}) {
+    const auto peaks = gather_neuron_values(grid_.rows(), signals_.partition, vector_of(peak));
+    const at::Tensor weights = weights_from(largest(peaks, kOwnersPerEnd, {}));
+    const auto scores =
         gather_neuron_values(grid_.rows(), signals_.partition, vector_of(column_dots(weights, weights)));
-    std::vector<std::int64_t> taken = rows_;
-    taken.insert(taken.end(), chosen.begin(), chosen.end());
-    const auto more = largest(scores, count, taken);
+    const std::vector<std::int64_t> more = largest(scores, count, taken);
     chosen.insert(chosen.end(), more.begin(), more.end());
+    taken.insert(taken.end(), more.begin(), more.end());
   }
   return chosen;
 }

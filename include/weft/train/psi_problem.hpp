@@ -62,7 +62,8 @@ class PsiProblem {
 
  private:
   at::Tensor centred(at::Tensor values) const;
-  at::Tensor phi_splines_at(const Frames& frames) const;
+  at::Tensor series_of_rows(const Frames& frames) const;
+  at::Tensor weights_from(const std::vector<std::int64_t>& neurons) const;
   at::Tensor project(const at::Tensor& values, at::Tensor* coefficients) const;
   void solve_rows(PsiEvaluation& evaluation, const at::Tensor& projected, const at::Tensor& coefficients) const;
 
