@@ -12,6 +12,7 @@
 #include "weft/io/truth.hpp"
 #include "weft/model/signal_gnn.hpp"
 #include "weft/train/adam_trainer.hpp"
+#include "weft/train/frame_choice.hpp"
 #include "weft/train/identifiability.hpp"
 #include "weft/train/varpro_solver.hpp"
 
@@ -24,19 +25,29 @@ namespace fs = std::filesystem;
 struct DataInView {
   std::string place;  ///< the key or file that a complaint names
   std::int64_t neurons = 0;
-  std::int64_t frames = 0;  ///< those with a derivative
-  bool has_types = false;
+  std::int64_t frames = 0;         ///< those with a derivative
+  std::int64_t fitted_frames = 0;  ///< those that the closed form does not hold out
+  std::int64_t types = 0;          ///< of neurons; 0: unknown
 };
 
 DataInView simulated_data(const SimulationConfig& simulation) {
-  return {"simulation.frames", simulation.neurons, simulation.trajectories * simulation.frames, true};
+  const std::int64_t fitted = simulation.frames - held_out_frames(simulation.frames);
+  return {"simulation.frames", simulation.neurons, simulation.trajectories * simulation.frames,
+          simulation.trajectories * fitted, std::ssize(simulation.types)};
 }
 
 DataInView recorded_data(const fs::path& file) {
   const DatasetInfo info = Dataset(file).info();
   // Differences leave the last frame of each trajectory without a derivative.
   const std::int64_t unused = info.has_derivative ? 0 : std::ssize(info.trajectory_starts);
-  return {file.string(), info.neurons, info.frames - unused, info.has_truth};
+  DataInView data{file.string(), info.neurons, info.frames - unused, info.frames, 0};
+  for (std::size_t k = 0; k < info.trajectory_starts.size(); ++k) {
+    const bool is_last = k + 1 == info.trajectory_starts.size();
+    const std::int64_t end = is_last ? info.frames : info.trajectory_starts[k + 1];
+    data.fitted_frames -= std::max(held_out_frames(end - info.trajectory_starts[k]), unused > 0 ? 1l : 0l);
+  }
+  if (info.has_truth) data.types = std::ssize(Truth(file).types().parameters) / 3;
+  return data;
 }
 
 /// The types of the truth, numbered without gaps.
@@ -77,25 +88,27 @@ void check_splines(const char* key, std::int64_t splines, const DataInView& data
                    "fewer splines than frames", "lower it, or record more frames"});
 }
 
-void check_psi_groups(const TrainingConfig& training, const DataInView& data) {
-  if (training.psi_groups.empty()) return;
+/// How many groups have a psi each.
+std::int64_t count_groups(const TrainingConfig& training, const DataInView& data) {
+  if (training.psi_groups.empty()) return 1;
   if (const fs::path file = group_file(training); !file.empty()) {
-    read_group_file(file, data.neurons);
-  } else if (!data.has_types) {
-    throw UserError({"training.psi_groups", fmt::format("types, which {} does not hold", data.place),
-                     "a dataset with /truth", "name a file with a group for each neuron"});
+    return 1 + std::ranges::max(read_group_file(file, data.neurons));
   }
+  if (data.types > 0) return data.types;
+  throw UserError({"training.psi_groups", fmt::format("types, which {} does not hold", data.place),
+                   "a dataset with /truth", "name a file with a group for each neuron"});
 }
 
 /// Each row of W and its phi are fitted to one number a frame: with no more frames than unknowns the residual
 /// is 0 whatever the wiring. The closed form looks again when it knows which frames it holds out.
-void check_frames(const TrainingConfig& training, const DataInView& data) {
-  const std::int64_t needed = fewest_frames(data.neurons, training.phi_splines, 1);
-  if (data.frames >= needed) return;
+void check_frames(const TrainingConfig& training, const DataInView& data, std::int64_t groups) {
+  const std::int64_t needed =
+      fewest_frames(data.neurons, training.phi_splines, groups * training.psi_splines);
+  if (data.fitted_frames >= needed) return;
   throw UnidentifiableError(
       {data.place,
-       fmt::format("{} frames for {} neurons and {} splines of phi", data.frames, data.neurons,
-                   training.phi_splines),
+       fmt::format("{} frames to fit (a fiftieth is held out) for {} neurons and {} splines of phi",
+                   data.fitted_frames, data.neurons, training.phi_splines),
        fmt::format("at least {} frames, better {}", needed, needed * 5 / 4), "record more frames"});
 }
 
@@ -109,10 +122,10 @@ void check_varpro(const TrainingConfig& training, const DataInView& data) {
     throw UserError({data.place, "one neuron", "two neurons at least: there is no wiring to recover in one",
                      "take more neurons"});
   }
-  check_psi_groups(training, data);
+  const std::int64_t groups = count_groups(training, data);
   check_splines("training.psi_splines", training.psi_splines, data);
   check_splines("training.phi_splines", training.phi_splines, data);
-  check_frames(training, data);
+  check_frames(training, data, groups);
 }
 
 SignalGnn start_model(const ProcessGrid& grid, const Config& config, const RowPartition& partition) {

@@ -7,7 +7,8 @@ namespace weft {
 namespace {
 
 template <typename T>
-void choose_values(const CoordinateRows& u, const CubicAxis& axis, const T* cubics, bool differenced, T* out) {
+void choose_values(const CoordinateRows& u, const CubicAxis& axis, const T* cubics, bool differenced,
+                   T* out) {
   has_avx512() ? avx512::spline_values(u, axis, cubics, differenced, out)
                : avx2::spline_values(u, axis, cubics, differenced, out);
 }

@@ -12,17 +12,12 @@
 #include <ATen/ops/empty.h>
 
 #include "weft/core/error.hpp"
+#include "weft/model/tensor_view.hpp"
 
 namespace weft {
 namespace {
 
 constexpr const char* kAnotherModel = "this checkpoint belongs to another model";
-
-ArrayView view_of(std::string name, const at::Tensor& tensor) {
-  require(tensor.is_contiguous(), "an array to save must be contiguous");
-  return {std::move(name), tensor.sizes().vec(),
-          std::span(tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel()))};
-}
 
 template <typename T>
 ArrayView view_of(std::string name, std::vector<std::int64_t> shape, const std::vector<T>& values) {

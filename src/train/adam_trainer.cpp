@@ -11,8 +11,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "weft/core/error.hpp"
-
-#include "train/array_views.hpp"
+#include "weft/model/tensor_view.hpp"
 
 namespace weft {
 namespace {

@@ -6,10 +6,13 @@
 #include "weft/core/error.hpp"
 #include "weft/model/element_type.hpp"
 
+#include "train/tensor_sums.hpp"
+
 namespace weft {
 namespace {
 
 constexpr double kSilent = 1e-4;
+constexpr double kRounding = 1e-6;
 // Columns whose sums a thread keeps at a time.
 constexpr std::int64_t kColumnBlock = 512;
 
@@ -29,11 +32,9 @@ void add_columns(const T* values, std::int64_t frames, std::int64_t columns, dou
   }
 }
 
-double median_of_all(Communicator& rows, const RowPartition& partition, std::vector<double> own) {
-  std::vector<double> all(static_cast<std::size_t>(partition.rows()));
-  rows.all_gather(std::span<double>(own), std::span<double>(all), partition.sizes()).wait();
-  const auto middle = all.begin() + std::ssize(all) / 2;
-  std::nth_element(all.begin(), middle, all.end());
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::nth_element(values.begin(), middle, values.end());
   return *middle;
 }
 
@@ -78,11 +79,13 @@ ColumnScaling scale_columns(const ProcessGrid& grid, const RowPartition& partiti
     result.mean.push_back(moments.sum[j] / frames);
     deviation[j] = std::sqrt(std::max(0.0, moments.squares[j] / frames - result.mean[j] * result.mean[j]));
   }
-  const double least = kSilent * median_of_all(grid.rows(), partition, deviation);
+  const double least = kSilent * median(gather_neuron_values(grid.rows(), partition, deviation));
   double silent = 0;
-  for (const double value : deviation) {
-    result.scale.push_back(value > least ? 1 / value : 0);
-    silent += value > least ? 0 : 1;
+  for (std::size_t j = 0; j < columns; ++j) {
+    // A constant's deviation is what rounding leaves of its mean.
+    const bool varies = deviation[j] > std::max(least, kRounding * std::abs(result.mean[j]));
+    result.scale.push_back(varies ? 1 / deviation[j] : 0);
+    silent += varies ? 0 : 1;
   }
   grid.rows().all_reduce(std::span<double>(&silent, 1), Reduction::sum).wait();
   result.silent = static_cast<std::int64_t>(silent);

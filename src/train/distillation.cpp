@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <memory>
 #include <numbers>
 #include <span>
@@ -104,7 +103,7 @@ class Minibatches {
 };
 
 /// Adam on the mean square of the error, at a rate that falls to 0 along a cosine.
-void descend(Mlp& mlp, const Samples& samples, std::uint64_t seed, const std::function<void()>& after_step) {
+void descend(Mlp& mlp, const Samples& samples, std::uint64_t seed) {
   Minibatches minibatches(samples, seed);
   Adam adam(mlp.parameters());
   at::Tensor gradient = at::zeros_like(mlp.parameters());
@@ -115,7 +114,6 @@ void descend(Mlp& mlp, const Samples& samples, std::uint64_t seed, const std::fu
     mlp.backward(tape, 0, error * (2.0 / kBatch), gradient.zero_());
     const double passed = static_cast<double>(step) / static_cast<double>(kSteps);
     adam.step(mlp.parameters(), gradient, kLearningRate * (1 + std::cos(std::numbers::pi * passed)) / 2);
-    after_step();
   }
 }
 
@@ -170,13 +168,13 @@ double relative_error(const Mlp& mlp, const Samples& samples) {
   return rms(mlp.forward(samples.input) - samples.target) / size_of(samples);
 }
 
-/// Fits the network, initialised, to the samples; returns its error. Too little work to share out: rank 0 does
-/// it for all. @collective over `world`
-double fit(Communicator& world, Mlp& mlp, const Samples& samples, const SplineAxis& axis, std::uint64_t seed,
-           const std::function<void()>& after_step) {
+/// Fits the network, initialised, to the samples; returns its error. Too little work to share out: rank 0
+/// does it for all. @collective over `world`
+double fit(Communicator& world, Mlp& mlp, const Samples& samples, const SplineAxis& axis,
+           std::uint64_t seed) {
   if (world.rank() == 0) {
     const Units units = units_of(axis, samples);
-    descend(mlp, in_units(samples, units), seed, after_step);
+    descend(mlp, in_units(samples, units), seed);
     to_plain_units(mlp, units);
   }
   at::Tensor& parameters = mlp.parameters();
@@ -189,22 +187,16 @@ double fit(Communicator& world, Mlp& mlp, const Samples& samples, const SplineAx
 
 }  // namespace
 
-Distilled distil(const ProcessGrid& grid, const SplineNetwork& network, std::uint64_t seed,
-                 const ProgressSink& progress) {
+Distilled distil(const ProcessGrid& grid, const SplineNetwork& network, std::uint64_t seed) {
   Distilled distilled{Mlp(1, at::kFloat), Mlp(3, at::kFloat)};
   distilled.psi.initialise(Philox(seed, RandomStream::initial_psi));
   distilled.phi.initialise(Philox(seed, RandomStream::initial_phi));
   const c10::InferenceMode guard;
   const std::unique_ptr<RecoveredModel> model = recovered(network);
-  std::int64_t done = 0;
-  const auto after_step = [&] {
-    ++done;
-    if (progress) progress({"distil", done, 2 * kSteps, "steps", ""});
-  };
   distilled.psi_rms_error =
-      fit(grid.world(), distilled.psi, psi_samples(*model, network.axis), network.axis, seed, after_step);
-  distilled.phi_rms_error = fit(grid.world(), distilled.phi, phi_samples(grid.rows(), *model, network.axis),
-                                network.axis, seed, after_step);
+      fit(grid.world(), distilled.psi, psi_samples(*model, network.axis), network.axis, seed);
+  distilled.phi_rms_error =
+      fit(grid.world(), distilled.phi, phi_samples(grid.rows(), *model, network.axis), network.axis, seed);
   return distilled;
 }
 

@@ -26,13 +26,15 @@ std::vector<std::int64_t> hash_columns(const TrainingData& data) {
     }
   }
   std::vector<std::int64_t> result(hash.size());
-  for (std::size_t k = 0; k < hash.size(); ++k) result[k] = varies[k] ? std::bit_cast<std::int64_t>(hash[k] | 1) : 0;
+  for (std::size_t k = 0; k < hash.size(); ++k)
+    result[k] = varies[k] ? std::bit_cast<std::int64_t>(hash[k] | 1) : 0;
   return result;
 }
 
 }  // namespace
 
-std::optional<std::pair<std::int64_t, std::int64_t>> find_equal_neurons(Communicator& rows, const TrainingData& data) {
+std::optional<std::pair<std::int64_t, std::int64_t>> find_equal_neurons(Communicator& rows,
+                                                                        const TrainingData& data) {
   std::vector<std::int64_t> own = hash_columns(data);
   std::vector<std::int64_t> all(static_cast<std::size_t>(data.partition.rows()));
   rows.all_gather(std::span<std::int64_t>(own), std::span<std::int64_t>(all), data.partition.sizes()).wait();
@@ -40,7 +42,8 @@ std::optional<std::pair<std::int64_t, std::int64_t>> find_equal_neurons(Communic
   for (std::size_t j = 0; j < all.size(); ++j)
     if (all[j] != 0) sorted.emplace_back(all[j], static_cast<std::int64_t>(j));
   std::ranges::sort(sorted);
-  const auto same = std::ranges::adjacent_find(sorted, [](const auto& a, const auto& b) { return a.first == b.first; });
+  const auto same =
+      std::ranges::adjacent_find(sorted, [](const auto& a, const auto& b) { return a.first == b.first; });
   if (same == sorted.end()) return std::nullopt;
   return std::pair(same->second, (same + 1)->second);
 }

@@ -1,7 +1,6 @@
 #include "weft/train/frame_choice.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include <ATen/ops/amax.h>
 #include <ATen/ops/amin.h>
@@ -19,7 +18,9 @@ constexpr std::int64_t kHeldOutShare = 50;    // one frame in so many
 Frames usable_frames(const TrainingFrames& frames, bool differenced) {
   Frames usable = frames.with_derivative;
   if (!differenced) return usable;
-  std::erase_if(usable, [&](std::int64_t frame) { return std::ranges::binary_search(frames.trajectory_starts, frame); });
+  std::erase_if(usable, [&](std::int64_t frame) {
+    return std::ranges::binary_search(frames.trajectory_starts, frame);
+  });
   return usable;
 }
 
@@ -53,10 +54,12 @@ bool is_late(const TrainingFrames& frames, std::int64_t frame) {
   const auto next = std::ranges::upper_bound(frames.trajectory_starts, frame);
   const std::int64_t end = next == frames.trajectory_starts.end() ? frames.total : *next;
   const std::int64_t length = end - *(next - 1);
-  return end - frame <= length / kHeldOutShare;
+  return end - frame <= held_out_frames(length);
 }
 
 }  // namespace
+
+std::int64_t held_out_frames(std::int64_t trajectory_frames) { return trajectory_frames / kHeldOutShare; }
 
 FrameChoice choose_frames(Communicator& rows, const NeuronSignals& signals, const TrainingFrames& frames,
                           bool differenced) {

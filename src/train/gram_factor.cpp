@@ -23,7 +23,8 @@ constexpr std::int64_t kBlock = 512;
 // Right-hand sides solved together.
 constexpr std::int64_t kPanel = 2048;
 
-/// Of the mean diagonal: what rounding may have taken from it, and no more, for refinement has to make up for it.
+/// Of the mean diagonal: what rounding may have taken from it, and no more, for refinement has to make up for
+/// it.
 double ridge_of(const at::Tensor& gram) { return gram.scalar_type() == at::kDouble ? 1e-12 : 1e-6; }
 
 /// G = U' U, with U upper triangular, row-major; what lies below the diagonal means nothing.
@@ -43,7 +44,8 @@ class ReplicatedFactor final : public GramFactor {
  private:
   std::int64_t size() const { return u_.size(0); }
   std::int64_t end_of(std::int64_t first) const { return std::min(first + kBlock, size()); }
-  at::Tensor part(std::int64_t row, std::int64_t row_end, std::int64_t column, std::int64_t column_end) const {
+  at::Tensor part(std::int64_t row, std::int64_t row_end, std::int64_t column,
+                  std::int64_t column_end) const {
     return u_.narrow(0, row, row_end - row).narrow(1, column, column_end - column);
   }
   void factor_beside(std::int64_t first, std::int64_t end, const at::Tensor& inverse);
@@ -55,8 +57,8 @@ class ReplicatedFactor final : public GramFactor {
   std::vector<at::Tensor> inverses_;  ///< of the diagonal blocks
 };
 
-/// Block by block of rows: what the rows above explain is taken off, and what is left is divided by its diagonal
-/// block. Every rank does the diagonal block, and its share of what lies beside it.
+/// Block by block of rows: what the rows above explain is taken off, and what is left is divided by its
+/// diagonal block. Every rank does the diagonal block, and its share of what lies beside it.
 bool ReplicatedFactor::factor() {
   for (std::int64_t first = 0; first < size(); first = end_of(first)) {
     const std::int64_t end = end_of(first);
@@ -89,7 +91,8 @@ void ReplicatedFactor::factor_beside(std::int64_t first, std::int64_t end, const
   }
   at::Tensor all = at::empty({(end - first) * (size() - end)}, u_.scalar_type());
   std::vector<std::int64_t> counts;
-  for (std::int64_t rank = 0; rank < ranks; ++rank) counts.push_back((end - first) * (begin(rank + 1) - begin(rank)));
+  for (std::int64_t rank = 0; rank < ranks; ++rank)
+    counts.push_back((end - first) * (begin(rank + 1) - begin(rank)));
   world_.all_gather(buffer_of(solved), buffer_of(all), counts).wait();
   for (std::int64_t rank = 0, at = 0; rank < ranks; at += counts[static_cast<std::size_t>(rank++)]) {
     part(first, end, begin(rank), begin(rank + 1))

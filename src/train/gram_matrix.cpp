@@ -93,7 +93,8 @@ double GramMatrix::flops(std::int64_t frames) const {
 void GramMatrix::add(const ColumnBlocks& psi) {
   for (const Tile& tile : tiles_) {
     const at::Tensor rows = psi[static_cast<std::size_t>(tile.row_shard)].narrow(1, tile.row, tile.rows);
-    const at::Tensor columns = psi[static_cast<std::size_t>(tile.column_shard)].narrow(1, tile.column, tile.columns);
+    const at::Tensor columns =
+        psi[static_cast<std::size_t>(tile.column_shard)].narrow(1, tile.column, tile.columns);
     sum_.narrow(0, partition_.begin(tile.row_shard) + tile.row, tile.rows)
         .narrow(1, partition_.begin(tile.column_shard) + tile.column, tile.columns)
         .addmm_(rows.t(), columns);

@@ -23,8 +23,9 @@ constexpr double kPerDeviation = 8;
 constexpr double kPadding = 1e-4;
 
 double standard_deviation(Communicator& rows, const at::Tensor& activity) {
-  const at::Tensor some = activity.slice(0, 0, activity.size(0), std::max<std::int64_t>(1, activity.size(0) / 500))
-                              .to(at::kDouble);
+  const at::Tensor some =
+      activity.slice(0, 0, activity.size(0), std::max<std::int64_t>(1, activity.size(0) / 500))
+          .to(at::kDouble);
   std::array<double, 3> sums{static_cast<double>(some.numel()), some.sum().item<double>(),
                              some.square().sum().item<double>()};
   rows.all_reduce(std::span<double>(sums), Reduction::sum).wait();
@@ -60,15 +61,16 @@ CubicAxis cubic_axis(const SplineAxis& axis, std::int64_t splines, const std::in
   return {axis.low, static_cast<double>(basis.intervals()) / axis.width, basis.intervals(), first};
 }
 
-/// The cubics of all functions one after the other, `splines` entries each, of which the last three are not used.
+/// The cubics of all functions one after the other, `splines` entries each, of which the last three are not
+/// used.
 template <typename T>
 std::vector<T> cubic_table(std::span<const double> coefficients, std::int64_t splines) {
   const UniformSplines basis(splines);
   const std::int64_t functions = std::ssize(coefficients) / splines;
   std::vector<T> table(static_cast<std::size_t>(4 * functions * splines), T{0});
   for (std::int64_t f = 0; f < functions; ++f) {
-    const std::vector<double> cubics =
-        basis.cubics(coefficients.subspan(static_cast<std::size_t>(f * splines), static_cast<std::size_t>(splines)));
+    const std::vector<double> cubics = basis.cubics(
+        coefficients.subspan(static_cast<std::size_t>(f * splines), static_cast<std::size_t>(splines)));
     std::transform(cubics.begin(), cubics.end(), table.begin() + 4 * f * splines,
                    [](double value) { return static_cast<T>(value); });
   }
@@ -94,19 +96,20 @@ at::Tensor values(const NeuronSignals& signals, std::span<const std::int64_t> fr
 
 }  // namespace
 
-at::Tensor NeuronSignals::psi_values(std::span<const std::int64_t> frames, std::span<const double> coefficients,
-                                     const EquationForm& form) const {
+at::Tensor NeuronSignals::psi_values(std::span<const std::int64_t> frames,
+                                     std::span<const double> coefficients, const EquationForm& form) const {
   const std::int64_t splines = std::ssize(coefficients) / groups;
   const std::vector<std::int32_t> first = first_entries(*this, splines);
   return values(*this, frames, coefficients, splines, first.data(), form);
 }
 
-at::Tensor NeuronSignals::shape_values(std::span<const std::int64_t> frames, std::span<const double> coefficients,
-                                       const EquationForm& form) const {
+at::Tensor NeuronSignals::shape_values(std::span<const std::int64_t> frames,
+                                       std::span<const double> coefficients, const EquationForm& form) const {
   return values(*this, frames, coefficients, std::ssize(coefficients), nullptr, form);
 }
 
-at::Tensor NeuronSignals::derivative_values(std::span<const std::int64_t> frames, const EquationForm& form) const {
+at::Tensor NeuronSignals::derivative_values(std::span<const std::int64_t> frames,
+                                            const EquationForm& form) const {
   const at::Tensor here = index_of(frames);
   at::Tensor result = derivative.index_select(0, here).to(form.type);
   if (form.differenced) result.sub_(derivative.index_select(0, here - 1));
@@ -132,8 +135,8 @@ NeuronSignals make_signals(Communicator& rows, TrainingData data, std::vector<st
   if (group.empty()) group.assign(static_cast<std::size_t>(data.partition.rows()), 0);
   require(std::ssize(group) == data.partition.rows(), "a group for each neuron");
   const std::int64_t groups = 1 + *std::ranges::max_element(group);
-  return {data.partition, data.shard, axis, std::move(coordinate), std::move(data.derivative), std::move(group),
-          groups};
+  return {data.partition,   data.shard, axis, std::move(coordinate), std::move(data.derivative),
+          std::move(group), groups};
 }
 
 }  // namespace weft

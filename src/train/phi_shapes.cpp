@@ -6,7 +6,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/einsum.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/kron.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_pinv.h>
@@ -15,32 +14,30 @@
 #include <ATen/ops/linalg_svd.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/zeros.h>
+
+#include "train/tensor_vectors.hpp"
 
 namespace weft {
 namespace {
 
 constexpr std::int64_t kMostShapes = 5;
-constexpr double kRoughness = 1e-6;     // of the mean diagonal of the metric
-constexpr double kSmallExcess = 1e-4;   // relative residual that a further shape must be worth
+constexpr double kRoughness = 1e-6;    // of the mean diagonal of the metric
+constexpr double kSmallExcess = 1e-4;  // relative residual that a further shape must be worth
 constexpr double kRankCut = 1e-10;
 constexpr int kRounds = 50;
-
-at::Tensor tensor_of(const std::vector<double>& values, at::IntArrayRef shape) {
-  return at::from_blob(const_cast<double*>(values.data()), shape, at::kDouble).clone();
-}
 
 /// The sampled phi_i as a low-rank problem: coefficients d_i (R x M) and metrics S_i (R x M x M).
 class ShapeFit {
  public:
   ShapeFit(const PsiSearchResult& search, const SplineAxis& axis, std::int64_t splines)
-      : splines_(splines), rows_(std::ssize(search.rows)), phi_(tensor_of(search.phi, {rows_, splines})),
-        metric_(tensor_of(search.metric, {rows_, splines, splines})) {
+      : splines_(splines),
+        rows_(std::ssize(search.rows)),
+        phi_(tensor_of(search.phi).view({rows_, splines})),
+        metric_(tensor_of(search.metric).view({rows_, splines, splines})) {
     const at::Tensor mean = metric_.mean(0);
     // A constant is neither felt nor rough: its mean is held at 0, which costs nothing.
     const at::Tensor constant = at::ones({splines, splines}, at::kDouble) / static_cast<double>(splines);
-    smooth_ = (tensor_of(UniformSplines(splines).roughness(axis), {splines, splines}) + constant) *
+    smooth_ = (tensor_of(UniformSplines(splines).roughness(axis)).view({splines, splines}) + constant) *
               (kRoughness * mean.trace().item<double>() / static_cast<double>(splines));
     const auto [values, vectors] = at::linalg_eigh(mean + smooth_);
     const at::Tensor roots = values.clamp_min(1e-12 * values[splines - 1].item<double>()).sqrt();
@@ -51,7 +48,8 @@ class ShapeFit {
 
   at::Tensor fit(std::int64_t count) const {
     at::Tensor shapes = start_.narrow(0, 0, count);
-    for (int round = 0; round < kRounds && count > 0; ++round) shapes = scaled(shapes_for(weights_for(shapes)));
+    for (int round = 0; round < kRounds && count > 0; ++round)
+      shapes = scaled(shapes_for(weights_for(shapes)));
     return shapes;
   }
 
@@ -92,16 +90,19 @@ PhiShapes find_phi_shapes(const PsiSearchResult& search, const SplineAxis& axis,
   const ShapeFit fit(search, axis, splines);
   const auto rows = std::ssize(search.rows);
   const double noise = search.residual_squares / search.degrees_of_freedom;
-  PhiShapes result{{}, splines, {}};
+  PhiShapes result;
+  result.splines = splines;
   at::Tensor shapes;
   for (std::int64_t count = 0; count <= std::min(kMostShapes, rows); ++count) {
     shapes = fit.fit(count).contiguous();
     const double excess = fit.excess(shapes);
     result.excess.push_back(std::sqrt(std::max(excess, 0.0) / search.total_squares));
     const double expected = 2 * noise * static_cast<double>(rows * (splines - count));
-    if (excess < std::max(expected, kSmallExcess * kSmallExcess * search.total_squares)) break;
+    result.enough = excess < std::max(expected, kSmallExcess * kSmallExcess * search.total_squares);
+    if (result.enough) break;
   }
-  result.coefficients.assign(shapes.const_data_ptr<double>(), shapes.const_data_ptr<double>() + shapes.numel());
+  result.coefficients.assign(shapes.const_data_ptr<double>(),
+                             shapes.const_data_ptr<double>() + shapes.numel());
   return result;
 }
 

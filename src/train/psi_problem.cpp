@@ -6,8 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/linalg_eigh.h>
@@ -27,8 +25,8 @@ constexpr double kPhiCut = 1e-9;  // smallest eigenvalue of S_i that counts, of 
 constexpr std::int64_t kOwnersPerEnd = 8;
 constexpr std::int64_t kFramesAtATime = 2048;
 
-/// A series of some neurons, wherever they are, at some frames: (frames x neurons) float64, on every shard. `series` is
-/// (T x own neurons). @collective
+/// A series of some neurons, wherever they are, at some frames: (frames x neurons) float64, on every shard.
+/// `series` is (T x own neurons). @collective
 at::Tensor gather_neurons(Communicator& rows, const NeuronSignals& signals, const at::Tensor& series,
                           std::span<const std::int64_t> frames, const std::vector<std::int64_t>& neurons) {
   at::Tensor all = at::zeros({std::ssize(frames), std::ssize(neurons)}, at::kDouble);
@@ -49,16 +47,10 @@ std::vector<std::int64_t> largest(const std::vector<double>& values, std::int64_
   std::iota(order.begin(), order.end(), 0);
   std::erase_if(order, [&](std::int64_t k) { return std::ranges::find(taken, k) != taken.end(); });
   const auto end = order.begin() + std::min(count, std::ssize(order));
-  std::ranges::partial_sort(order, end, std::greater<>(), [&](std::int64_t k) { return values[static_cast<std::size_t>(k)]; });
+  std::ranges::partial_sort(order, end, std::greater<>(),
+                            [&](std::int64_t k) { return values[static_cast<std::size_t>(k)]; });
   order.erase(end, order.end());
   return order;
-}
-
-/// One number of each neuron, on every shard. @collective
-std::vector<double> gather_neuron_values(Communicator& rows, const RowPartition& partition, std::vector<double> own) {
-  std::vector<double> all(static_cast<std::size_t>(partition.rows()));
-  rows.all_gather(std::span<double>(own), std::span<double>(all), partition.sizes()).wait();
-  return all;
 }
 
 }  // namespace
@@ -125,11 +117,13 @@ at::Tensor PsiProblem::project(const at::Tensor& values, at::Tensor* coefficient
 }
 
 /// Each sampled row by itself: phi from what is left of y and Phi, then W.
-void PsiProblem::solve_rows(PsiEvaluation& e, const at::Tensor& projected, const at::Tensor& coefficients) const {
+void PsiProblem::solve_rows(PsiEvaluation& e, const at::Tensor& projected,
+                            const at::Tensor& coefficients) const {
   const std::int64_t rows = std::ssize(rows_);
   const std::int64_t splines = phi_basis_.count();
   const at::Tensor rest_y = projected.narrow(1, 0, rows);
-  e.rest_phi = projected.narrow(1, rows, rows * splines).view({-1, rows, splines}).permute({1, 0, 2}).contiguous();
+  e.rest_phi =
+      projected.narrow(1, rows, rows * splines).view({-1, rows, splines}).permute({1, 0, 2}).contiguous();
   const at::Tensor transposed = e.rest_phi.transpose(1, 2);
   e.metric = at::bmm(transposed, e.rest_phi);
   at::Tensor right = at::bmm(transposed, rest_y.t().unsqueeze(2).contiguous());
@@ -158,7 +152,8 @@ PsiEvaluation PsiProblem::evaluate(const std::vector<double>& psi) {
   at::Tensor coefficients;
   const at::Tensor projected = project(data_, &coefficients);
   log_.phase("psi: rows", 0, [&] { solve_rows(evaluation, projected, coefficients); });
-  if (!std::isfinite(evaluation.residual)) throw NumericalBreakdown("the residual of the sampled rows is not finite");
+  if (!std::isfinite(evaluation.residual))
+    throw NumericalBreakdown("the residual of the sampled rows is not finite");
   return evaluation;
 }
 
@@ -173,6 +168,7 @@ PsiNormalEquations PsiProblem::linearise(const PsiEvaluation& e) const {
   sensitivity = project(sensitivity, nullptr);
   return log_.phase("psi: derivative", 0, [&] {
     at::Tensor by_row = sensitivity.view({-1, rows, unknowns()}).permute({1, 0, 2}).contiguous();
+    sensitivity.reset();
     at::Tensor products = at::bmm(e.rest_phi.transpose(1, 2), by_row);
     sum_over(grid_.replicas(), products);
     by_row.sub_(at::bmm(e.rest_phi, at::bmm(e.inverse, products)));
@@ -185,7 +181,8 @@ PsiNormalEquations PsiProblem::linearise(const PsiEvaluation& e) const {
   });
 }
 
-/// Own neurons' part of the columns of W of these presynaptic neurons, (neurons x rows), up to scale: phi is neglected.
+/// Own neurons' part of the columns of W of these presynaptic neurons, (neurons x rows), up to scale: phi is
+/// neglected.
 at::Tensor PsiProblem::weights_from(const std::vector<std::int64_t>& neurons) const {
   at::Tensor unit = at::zeros({signals_.partition.rows(), std::ssize(neurons)}, form_.type);
   for (std::size_t k = 0; k < neurons.size(); ++k) unit[neurons[k]][static_cast<std::int64_t>(k)] = 1;
@@ -197,6 +194,12 @@ at::Tensor PsiProblem::weights_from(const std::vector<std::int64_t>& neurons) co
     weights.addmm_(filters.narrow(0, first, count).t(), signals_.derivative_values(frames, form_));
   }
   sum_over(grid_.replicas(), weights);
+  // In its own row a neuron's column holds its phi, which is solved for there anyway.
+  for (std::size_t k = 0; k < neurons.size(); ++k) {
+    const GlobalRow row{neurons[k]};
+    if (signals_.partition.owner(row) != signals_.shard) continue;
+    weights[static_cast<std::int64_t>(k)][index(signals_.partition.local(row))] = 0;
+  }
   return weights;
 }
 

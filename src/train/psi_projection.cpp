@@ -45,8 +45,8 @@ void PsiProjection::factor(WorkLog& log) {
   at::Tensor sum = log.phase("psi: Gram matrix", gram.flops(psi_.size(0)), [&] {
     const std::int64_t chunk = gathered_frames(grid_, partition);
     for (std::int64_t first = 0; first < psi_.size(0); first += chunk) {
-      gram.add(
-          gather_columns(grid_.rows(), partition, psi_.narrow(0, first, std::min(chunk, psi_.size(0) - first))));
+      gram.add(gather_columns(grid_.rows(), partition,
+                              psi_.narrow(0, first, std::min(chunk, psi_.size(0) - first))));
     }
     return gram.take();
   });
@@ -78,7 +78,8 @@ at::Tensor PsiProjection::solve(const at::Tensor& right) const {
   if (ranks == 1) return own;
   at::Tensor all = at::empty({columns, right.size(0)}, own.scalar_type());
   std::vector<std::int64_t> counts;
-  for (std::int64_t rank = 0; rank < ranks; ++rank) counts.push_back((begin(rank + 1) - begin(rank)) * right.size(0));
+  for (std::int64_t rank = 0; rank < ranks; ++rank)
+    counts.push_back((begin(rank + 1) - begin(rank)) * right.size(0));
   grid_.world().all_gather(buffer_of(own), buffer_of(all), counts).wait();
   return all;
 }

@@ -28,9 +28,12 @@ constexpr double kSmallGain = 0.04;  // of the squared residual
 constexpr double kNearEnough = 0.1;  // residual at which rows are added that see the ends of psi
 constexpr double kFine = 1e-4;       // residual at which the last steps begin, on more rows and frames
 constexpr double kNoisy = 1e-2;      // residual with which they need many
+constexpr std::int64_t kMostSteps = 20;
+constexpr double kMostDamping = 1e-2;
 constexpr std::int64_t kBins = 2000;
 constexpr std::int64_t kFewestSpareFrames = 200;
-constexpr double kCheapGram = 5e10;  // multiply-adds of a Gram matrix that nobody waits for: more frames in a small assembly
+constexpr double kCheapGram =
+    5e10;  // multiply-adds of a Gram matrix that nobody waits for: more frames in a small assembly
 
 /// How often each part of the axis is visited, by group: (groups x bins), each of sum 1. @collective
 std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
@@ -41,7 +44,8 @@ std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
     for (std::int64_t i = 0; i < signals.rows(); ++i) {
       const double v = (u[t * signals.rows() + i] - signals.axis.low) / signals.axis.width;
       const auto bin = std::clamp<std::int64_t>(static_cast<std::int64_t>(v * kBins), 0, kBins - 1);
-      const std::int64_t group = signals.group[static_cast<std::size_t>(signals.partition.begin(signals.shard) + i)];
+      const std::int64_t group =
+          signals.group[static_cast<std::size_t>(signals.partition.begin(signals.shard) + i)];
       counts[static_cast<std::size_t>(group * kBins + bin)] += 1;
     }
   }
@@ -49,20 +53,23 @@ std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
   for (std::int64_t g = 0; g < signals.groups; ++g) {
     const auto begin = counts.begin() + g * kBins;
     const double total = std::accumulate(begin, begin + kBins, 0.0);
-    std::transform(begin, begin + kBins, begin, [total](double count) { return count / std::max(total, 1.0); });
+    std::transform(begin, begin + kBins, begin,
+                   [total](double count) { return count / std::max(total, 1.0); });
   }
   return counts;
 }
 
-/// Frames for the last steps: all, as far as a Gram matrix of 1e12 multiply-adds, 2e8 values of psi and 1.5 GB for the
-/// series of so many sampled rows go.
-std::int64_t many_frames(const PsiSearchOptions& options, std::int64_t rows, std::int64_t neurons, std::int64_t groups) {
+/// All frames, as far as a Gram matrix of 1e12 multiply-adds, 2e8 values of psi and 1.5 GB for the series of
+/// so many sampled rows go, but no fewer than the steps before have.
+std::int64_t many_frames(const PsiSearchOptions& options, std::int64_t rows, std::int64_t neurons,
+                         std::int64_t groups) {
   const auto n = static_cast<double>(neurons);
   // y, the splines of phi and the sensitivities of psi, with what the projections leave of each.
-  const double bytes_of_a_frame =
-      8.0 * static_cast<double>(rows) *
-      (2.0 * static_cast<double>(options.phi_splines) + 3.5 * static_cast<double>(groups * options.psi_splines) + 1);
-  return static_cast<std::int64_t>(std::min({1e12 / (n * n), 2e8 / n, 1.5e9 / bytes_of_a_frame}));
+  const double bytes_of_a_frame = 8.0 * static_cast<double>(rows) *
+                                  (2.0 * static_cast<double>(options.phi_splines) +
+                                   3.0 * static_cast<double>(groups * options.psi_splines) + 2);
+  return std::max(psi_search_frames(neurons, groups, options),
+                  static_cast<std::int64_t>(std::min({1e12 / (n * n), 2e8 / n, 1.5e9 / bytes_of_a_frame})));
 }
 
 class Search {
@@ -87,6 +94,7 @@ class Search {
   std::vector<double> step_from(const Point& point, const Quadratic& quadratic) const;
   double predicted_gain(const std::vector<double>& to, const Quadratic& quadratic) const;
   bool worth(double gain, double residual) const;
+  void agree(std::span<double> numbers) const;
   void note(double residual);
   std::vector<double> descend(std::vector<double> psi, double stop_below);
   std::vector<double> normalised(std::vector<double> psi) const;
@@ -129,8 +137,8 @@ Search::Search(const ProcessGrid& grid, const NeuronSignals& signals, const Fram
 
 void Search::pose(std::vector<std::int64_t> rows, const Frames& frames) {
   problem_.reset();  // before the next one takes as much memory
-  problem_.emplace(grid_, signals_, std::move(rows), frames, options_.psi_splines, options_.phi_splines, options_.form,
-                   log_);
+  problem_.emplace(grid_, signals_, std::move(rows), frames, options_.psi_splines, options_.phi_splines,
+                   options_.form, log_);
   best_ = {};
 }
 
@@ -155,32 +163,42 @@ double Search::predicted_gain(const std::vector<double>& to, const Quadratic& qu
          (best_.residual * best_.residual * problem_->total_squares());
 }
 
-/// Whether a relative fall of the squared residual is more than noise, and more than a small part of a tiny residual.
+/// Whether a relative fall of the squared residual is more than noise, and more than a small part of a tiny
+/// residual.
 bool Search::worth(double gain, double residual) const {
   if (gain * problem_->degrees_of_freedom() < 0.5 * static_cast<double>(unknowns_)) return false;
   return residual >= kFloor || gain >= kSmallGain;
 }
 
+/// Rank 0's numbers on every rank: they come out of small dense algebra that all do alike, but whose last
+/// bits depend on a rank's threads and instructions, and what follows from them must be the same everywhere.
+/// @collective
+void Search::agree(std::span<double> numbers) const { grid_.world().broadcast(numbers, 0).wait(); }
+
 void Search::note(double residual) {
   result_.residuals.push_back(residual);
   result_.dampings.push_back(damping_);
-  log_.say(fmt::format("psi iteration {}: residual {:.2e}, damping {:.0e}", result_.residuals.size(), residual,
-                       damping_));
+  log_.say(fmt::format("psi iteration {}: residual {:.2e}, damping {:.0e}", result_.residuals.size(),
+                       residual, damping_));
 }
 
-/// Gauss-Newton with Levenberg and Marquardt's damping; a rejected step is retried shorter from the best point. Ends
-/// where nothing is left to gain, or with the step that follows a residual below `stop_below`. Returns where to go on.
+/// Gauss-Newton with Levenberg and Marquardt's damping; a rejected step is retried shorter from the best
+/// point. Ends where nothing is left to gain, or with the step that follows a residual below `stop_below`.
+/// Returns where to go on.
 std::vector<double> Search::descend(std::vector<double> psi, double stop_below) {
   Quadratic quadratic;
   for (std::int64_t step = 0;; ++step) {
-    const PsiEvaluation evaluation = problem_->evaluate(psi);
+    PsiEvaluation evaluation = problem_->evaluate(psi);
+    agree(std::span(&evaluation.residual, 1));
     note(evaluation.residual);
     const double before = best_.residual;
     const double change = std::abs(before * before / (evaluation.residual * evaluation.residual) - 1);
     const bool improved = evaluation.residual < before;
     if (improved) best_ = {psi, evaluation.residual, evaluation.phi, evaluation.metric};
     const bool settled = std::isfinite(before) && !worth(change, evaluation.residual);
-    if (settled || step == options_.max_steps || (!improved && damping_ > 1e-2)) return best_.psi;
+    // Where so little is left, a step that fails does so by rounding.
+    const bool exhausted = !improved && (damping_ > kMostDamping || best_.residual < kFine);
+    if (settled || exhausted || step == kMostSteps) return best_.psi;
     if (improved) {
       quadratic = quadratic_at(best_, evaluation);
       damping_ = std::max(damping_ / 10, 1e-9);
@@ -188,18 +206,23 @@ std::vector<double> Search::descend(std::vector<double> psi, double stop_below) 
       damping_ *= 30;
       ++result_.rejected_steps;
     }
-    const std::vector<double> next = step_from(best_, quadratic);
-    const bool last = improved && !worth(predicted_gain(next, quadratic), best_.residual);
+    std::vector<double> next = step_from(best_, quadratic);
+    double gain = predicted_gain(next, quadratic);
+    agree(next);
+    agree(std::span(&gain, 1));
+    const bool last = improved && !worth(gain, best_.residual);
     psi = normalised(next);
     // A step that promises little is taken on trust: another look would cost more than it could tell.
     if (last || best_.residual < stop_below) return psi;
   }
 }
 
-/// Each group of mean 0 and variance 1 over the data, and increasing on the whole: what W and phi can make up for.
+/// Each group of mean 0 and variance 1 over the data, and increasing on the whole: what W and phi can make up
+/// for.
 std::vector<double> Search::normalised(std::vector<double> psi) const {
   for (std::int64_t g = 0; g < signals_.groups; ++g) {
-    const std::span<double> c(psi.data() + g * options_.psi_splines, static_cast<std::size_t>(options_.psi_splines));
+    const std::span<double> c(psi.data() + g * options_.psi_splines,
+                              static_cast<std::size_t>(options_.psi_splines));
     const double* const weight = visits_.data() + g * kBins;
     std::vector<double> value(kBins);
     double mean = 0, variance = 0, slope = 0;
@@ -245,14 +268,14 @@ PsiSearchResult Search::run() {
   psi = normalised(std::move(psi));
 
   const Frames few =
-      sample_frames(choice_, psi_search_frames(neurons_, options_.phi_splines), options_.seed);
+      sample_frames(choice_, psi_search_frames(neurons_, signals_.groups, options_), options_.seed);
   pose(add_random_rows({}, options_.rows), few);
   psi = descend(std::move(psi), kNearEnough);
   pose(with_rows_of_the_ends(), few);
   psi = descend(std::move(psi), kFine);
   const std::int64_t more = best_.residual > kNoisy ? options_.noisy_rows : options_.last_rows;
   const std::int64_t most = many_frames(options_, more, neurons_, signals_.groups);
-  pose(add_random_rows(with_rows_of_the_ends(), more), sample_frames(choice_, std::max(most, std::ssize(few)), options_.seed));
+  pose(add_random_rows(with_rows_of_the_ends(), more), sample_frames(choice_, most, options_.seed));
   psi = descend(std::move(psi), 0);
 
   result_.psi = std::move(psi);
@@ -268,15 +291,23 @@ PsiSearchResult Search::run() {
 
 }  // namespace
 
-std::int64_t psi_search_frames(std::int64_t neurons, std::int64_t phi_splines) {
+std::int64_t psi_search_frames(std::int64_t neurons, std::int64_t groups, const PsiSearchOptions& options) {
   const auto n = static_cast<double>(neurons);
   const auto cheap = static_cast<std::int64_t>(std::min(4 * n, kCheapGram / (n * n)));
-  return std::max(neurons + phi_splines + std::max(neurons / 4, kFewestSpareFrames), cheap);
+  // 8 rows then leave 16 residuals for each unknown of psi.
+  const std::int64_t spare = std::max({neurons / 4, kFewestSpareFrames, 2 * groups * options.psi_splines});
+  return std::max(neurons + options.phi_splines + spare, cheap);
 }
 
-double psi_step_flops(const ProcessGrid& grid, const NeuronSignals& signals, const PsiSearchOptions& options) {
+std::int64_t last_search_frames(std::int64_t neurons, std::int64_t groups, const PsiSearchOptions& options) {
+  return many_frames(options, options.last_rows, neurons, groups);
+}
+
+double psi_step_flops(const ProcessGrid& grid, const NeuronSignals& signals,
+                      const PsiSearchOptions& options) {
   const auto n = static_cast<double>(signals.partition.rows());
-  const auto frames = static_cast<double>(psi_search_frames(signals.partition.rows(), options.phi_splines));
+  const auto frames =
+      static_cast<double>(psi_search_frames(signals.partition.rows(), signals.groups, options));
   const double columns = 1.5 * static_cast<double>(options.rows) *
                          static_cast<double>(1 + options.phi_splines + signals.groups * options.psi_splines);
   return (n * n * frames + n * n * n / 3 + 8 * n * columns * (frames + n)) / grid.world().size();

@@ -28,6 +28,7 @@ namespace {
 constexpr double kSchurCut = 1e-7;
 constexpr double kWorstContraction = 0.3;
 constexpr double kRefinedEnough = 1e-5;
+constexpr double kNearlyRefined = 1e-3;
 constexpr int kMostRefinements = 4;
 constexpr double kWeakPivot = 1e-4;
 constexpr std::int64_t kChunkNumbers = std::int64_t{1} << 24;
@@ -35,6 +36,17 @@ constexpr std::int64_t kPanel = 1024;
 // Frames that the last look at the residual takes, at least, and one in so many.
 constexpr std::int64_t kMeasuredFrames = 4096;
 constexpr std::int64_t kMeasuredShare = 6;
+constexpr std::int64_t kMeasuredRun = 128;
+
+/// Every k-th run of frames, so that neighbours stay together: all of few frames, a part of many.
+Frames measured_frames(const Frames& fit) {
+  const std::int64_t wanted = std::max(kMeasuredFrames, std::ssize(fit) / kMeasuredShare);
+  const std::int64_t every = std::max<std::int64_t>(1, std::ssize(fit) / wanted);
+  Frames some;
+  for (std::int64_t k = 0; k < std::ssize(fit); ++k)
+    if (k / kMeasuredRun % every == 0) some.push_back(fit[static_cast<std::size_t>(k)]);
+  return some;
+}
 
 /// Some frames of the problem, centred and scaled.
 struct Block {
@@ -65,7 +77,8 @@ class RowSolver {
 
   std::vector<Chunk> chunks(Chunk frames) const;
   std::span<const double> shape(std::int64_t a) const {
-    return std::span(shapes_.coefficients).subspan(static_cast<std::size_t>(a * shapes_.splines), static_cast<std::size_t>(shapes_.splines));
+    return std::span(shapes_.coefficients)
+        .subspan(static_cast<std::size_t>(a * shapes_.splines), static_cast<std::size_t>(shapes_.splines));
   }
   void find_means();
   Block load(Chunk frames) const;
@@ -112,8 +125,7 @@ class RowSolver {
 };
 
 std::vector<RowSolver::Chunk> RowSolver::chunks(Chunk frames) const {
-  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(64, kChunkNumbers / neurons_));
-  // As many on every replica: what they do for each chunk is collective over their rows alone, but the sums agree.
+  const auto most = static_cast<std::size_t>(row_solver_chunk(neurons_));
   std::vector<Chunk> list;
   for (std::size_t first = 0; first < frames.size(); first += most)
     list.push_back(frames.subspan(first, std::min(most, frames.size() - first)));
@@ -139,7 +151,6 @@ void RowSolver::find_means() {
     y_mean_ = centre(std::move(y));
     for (ColumnMoments& moments : shapes) shape_means_.push_back(centre(std::move(moments)));
   });
-  result_.silent_columns = scaling_.silent;
 }
 
 Block RowSolver::load(Chunk frames) const {
@@ -178,7 +189,8 @@ void RowSolver::accumulate() {
         const at::Tensor& la = block.shapes[static_cast<std::size_t>(a)];
         shape_data_.select(1, a).add_(column_dots(la, block.y));
         for (std::int64_t b = 0; b < m; ++b)
-          shape_products_.select(1, a).select(1, b).add_(column_dots(la, block.shapes[static_cast<std::size_t>(b)]));
+          shape_products_.select(1, a).select(1, b).add_(
+              column_dots(la, block.shapes[static_cast<std::size_t>(b)]));
       }
     });
   }
@@ -194,7 +206,8 @@ void RowSolver::factor() {
   factor_ = log_.phase("rows: Cholesky", factor_flops(neurons_, grid_.world().size()),
                        [&] { return factor_gram(grid_.world(), std::move(gram_)); });
   gram_ = at::Tensor();
-  if (factor_ == nullptr) throw NumericalBreakdown("the Gram matrix of psi(x) over all frames is not positive definite");
+  if (factor_ == nullptr)
+    throw NumericalBreakdown("the Gram matrix of psi(x) over all frames is not positive definite");
   const std::vector<double> pivots = factor_->pivots();
   const auto [low, high] = std::ranges::minmax(pivots);
   const auto frames = static_cast<double>(std::ssize(frames_.fit));
@@ -211,8 +224,10 @@ void RowSolver::solve_in_place(at::Tensor& right) const {
   const std::int64_t first = begin(grid_.replica());
   at::Tensor own = right.narrow(0, first, begin(grid_.replica() + 1) - first);
   log_.phase("rows: solves", factor_->solve_flops(own.size(0)), [&] { factor_->solve(own); });
+  if (ranks == 1) return;
   std::vector<std::int64_t> counts;
-  for (std::int64_t rank = 0; rank < ranks; ++rank) counts.push_back((begin(rank + 1) - begin(rank)) * neurons_);
+  for (std::int64_t rank = 0; rank < ranks; ++rank)
+    counts.push_back((begin(rank + 1) - begin(rank)) * neurons_);
   grid_.replicas().all_gather(buffer_of(own), buffer_of(right), counts).wait();
 }
 
@@ -231,8 +246,8 @@ void RowSolver::eliminate_shapes() {
   shape_weight_ = at::zeros({rows_, m}, at::kDouble);
 }
 
-/// Adds to W and the shapes' weights what solves for these right-hand sides: (rows x N) of Psi, (rows x shapes).
-/// The first of them gives W itself.
+/// Adds to W and the shapes' weights what solves for these right-hand sides: (rows x N) of Psi, (rows x
+/// shapes). The first of them gives W itself.
 void RowSolver::correct(at::Tensor right, const at::Tensor& shape_right) {
   const std::int64_t m = shapes_.count();
   at::Tensor reduced = shape_right.clone();
@@ -241,7 +256,8 @@ void RowSolver::correct(at::Tensor right, const at::Tensor& shape_right) {
   const at::Tensor step = at::bmm(schur_inverse_, reduced.unsqueeze(2)).squeeze(2);
   solve_in_place(right);
   for (std::int64_t a = 0; a < m; ++a)
-    right.addcmul_(shape_solved_.narrow(0, a * rows_, rows_), step.select(1, a).to(form_.type).unsqueeze(1), -1);
+    right.addcmul_(shape_solved_.narrow(0, a * rows_, rows_), step.select(1, a).to(form_.type).unsqueeze(1),
+                   -1);
   if (!right.is_same(weights_)) weights_.add_(right);
   shape_weight_.add_(step);
 }
@@ -255,7 +271,8 @@ at::Tensor RowSolver::remainder(const Block& block) const {
     first += psi.size(1);
   }
   for (std::int64_t a = 0; a < shapes_.count(); ++a)
-    rest.addcmul_(block.shapes[static_cast<std::size_t>(a)], shape_weight_.select(1, a).to(form_.type).unsqueeze(0), -1);
+    rest.addcmul_(block.shapes[static_cast<std::size_t>(a)],
+                  shape_weight_.select(1, a).to(form_.type).unsqueeze(0), -1);
   return rest;
 }
 
@@ -293,25 +310,27 @@ void RowSolver::refine_enough() {
     log_.say(fmt::format("rows: residual {:.2e} before refinement {}, which changed W by {:.1e}",
                          result_.residuals.back(), round, change));
     if (!(change < kWorstContraction * previous)) {
-      throw NumericalBreakdown(
-          fmt::format("refinement {} of the rows changed W by {:.2g} of itself, after {:.2g}", round, change, previous));
+      throw NumericalBreakdown(fmt::format(
+          "refinement {} of the rows changed W by {:.2g} of itself, after {:.2g}", round, change, previous));
     }
     if (change * change / previous < kRefinedEnough) return;
     previous = change;
   }
+  if (previous < kNearlyRefined) return;
+  throw NumericalBreakdown(
+      fmt::format("the last of {} refinements of the rows still changed W by {:.2g} of itself",
+                  kMostRefinements, previous));
 }
 
 /// The residual of each row, from a part of the frames where there are many.
 void RowSolver::measure() {
-  const std::vector<Chunk> all = chunks(own_frames_);
   const std::int64_t frames_in_all = std::ssize(frames_.fit);
-  const std::int64_t wanted = std::max(kMeasuredFrames, frames_in_all / kMeasuredShare);
-  const auto every = static_cast<std::size_t>(std::max<std::int64_t>(1, frames_in_all / wanted));
+  const Frames some = measured_frames(frames_.fit);
   at::Tensor squares = at::zeros({rows_}, at::kDouble);
   std::array<double, 3> sums{};  // frames, squares of frames with a neighbour, products with it
-  for (std::size_t c = 0; c < all.size(); c += every) {
-    const Block block = log_.phase("rows: splines", 0, [&] { return load(all[c]); });
-    log_.phase("rows: residual", products_flops(all[c]), [&] {
+  for (const Chunk frames : chunks(replica_share(grid_, some))) {
+    const Block block = log_.phase("rows: splines", 0, [&] { return load(frames); });
+    log_.phase("rows: residual", products_flops(frames), [&] {
       const at::Tensor rest = remainder(block);
       squares.add_(column_dots(rest, rest));
       sums[0] += static_cast<double>(rest.size(0));
@@ -327,18 +346,17 @@ void RowSolver::measure() {
   result_.residual_autocorrelation = form_.differenced || own_squares == 0 ? 0 : products / own_squares;
 
   const at::Tensor mean_squares = squares / measured;
-  const auto frames = static_cast<double>(frames_in_all);
-  const double freedom = std::max(1.0, frames - static_cast<double>(neurons_ + shapes_.count() + 1));
-  result_.deviation = vector_of((mean_squares * (frames / freedom)).sqrt());
-  result_.residual = vector_of((mean_squares / (row_squares_ / frames).clamp_min(1e-300)).sqrt());
+  const auto fitted = static_cast<double>(frames_in_all);
+  const double freedom = std::max(1.0, fitted - static_cast<double>(neurons_ + shapes_.count() + 1));
+  result_.deviation = vector_of((mean_squares * (fitted / freedom)).sqrt());
+  result_.residual = vector_of((mean_squares / (row_squares_ / fitted).clamp_min(1e-300)).sqrt());
   result_.residuals.push_back(
-      std::sqrt(sum_over(grid_.rows(), mean_squares.sum().item<double>()) * frames / total_squares_));
+      std::sqrt(sum_over(grid_.rows(), mean_squares.sum().item<double>()) * fitted / total_squares_));
 }
 
 /// W in the units of psi as given, and the constants, from the means of the series as they are.
 void RowSolver::unscale() {
-  std::vector<double> own_scale = scaling_.scale, scale(static_cast<std::size_t>(neurons_));
-  grid_.rows().all_gather(std::span<double>(own_scale), std::span<double>(scale), signals_.partition.sizes()).wait();
+  const std::vector<double> scale = gather_neuron_values(grid_.rows(), signals_.partition, scaling_.scale);
   weights_.mul_(tensor_of(scale).to(form_.type));
 
   result_.column_error = log_.phase("rows: error bars", factor_flops(neurons_, grid_.world().size()),
@@ -354,8 +372,7 @@ void RowSolver::unscale() {
     shape_means_.clear();
     find_means();
   }
-  std::vector<double> own_mean = scaling_.mean, mean(static_cast<std::size_t>(neurons_));
-  grid_.rows().all_gather(std::span<double>(own_mean), std::span<double>(mean), signals_.partition.sizes()).wait();
+  const std::vector<double> mean = gather_neuron_values(grid_.rows(), signals_.partition, scaling_.mean);
   at::Tensor constant = tensor_of(y_mean_.mean);
   const at::Tensor psi_mean = tensor_of(mean);
   for (std::int64_t first = 0; first < rows_; first += kPanel) {
@@ -371,7 +388,8 @@ void RowSolver::unscale() {
 void RowSolver::validate() {
   const Chunk own = replica_share(grid_, frames_.held_out);
   std::array<double, 2> sums{};
-  ColumnScaling as_it_is{std::vector<double>(static_cast<std::size_t>(rows_), 0), std::vector<double>(static_cast<std::size_t>(rows_), 1), 0};
+  ColumnScaling as_it_is{std::vector<double>(static_cast<std::size_t>(rows_), 0),
+                         std::vector<double>(static_cast<std::size_t>(rows_), 1), 0};
   scaling_ = as_it_is;
   for (ColumnScaling& scaling : shape_means_) scaling = as_it_is;
   ColumnScaling mean = std::exchange(y_mean_, as_it_is);
@@ -392,6 +410,7 @@ void RowSolver::validate() {
 
 RowSolution RowSolver::run() {
   find_means();
+  result_.silent_columns = scaling_.silent;
   accumulate();
   factor();
   eliminate_shapes();
@@ -408,15 +427,22 @@ RowSolution RowSolver::run() {
 
 }  // namespace
 
-double solve_rows_flops(const ProcessGrid& grid, std::int64_t neurons, std::int64_t frames, std::int64_t shapes) {
+std::int64_t row_solver_chunk(std::int64_t neurons) {
+  return std::max<std::int64_t>(64, kChunkNumbers / neurons);
+}
+
+double solve_rows_flops(const ProcessGrid& grid, std::int64_t neurons, std::int64_t frames,
+                        std::int64_t shapes) {
   const auto n = static_cast<double>(neurons);
   const auto t = static_cast<double>(frames);
   const auto m = static_cast<double>(shapes);
-  return (n * n * t * (1 + 2 * (1 + m) + 4 + 0.5) + n * n * n * (2 * (2 + m) + 2.0 / 3)) / grid.world().size();
+  return (n * n * t * (1 + 2 * (1 + m) + 4 + 0.5) + n * n * n * (2 * (2 + m) + 2.0 / 3)) /
+         grid.world().size();
 }
 
 RowSolution solve_rows(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
-                       std::span<const double> psi, const PhiShapes& shapes, const EquationForm& form, WorkLog& log) {
+                       std::span<const double> psi, const PhiShapes& shapes, const EquationForm& form,
+                       WorkLog& log) {
   return RowSolver(grid, signals, frames, psi, shapes, form, log).run();
 }
 

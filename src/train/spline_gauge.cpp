@@ -5,7 +5,6 @@
 #include <vector>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linalg_pinv.h>
 #include <ATen/ops/mv.h>
 #include <ATen/ops/zeros.h>
@@ -33,12 +32,21 @@ at::Tensor group_sums(const SplineNetwork& network) {
 }
 
 /// The b of each group with which the phi_i(0) - sum_g b_g s_ig are smallest.
-std::vector<double> best_offsets(Communicator& rows, const SplineNetwork& network, const at::Tensor& sums) {
-  std::vector<double> at_zero;
-  for (std::int64_t i = 0; i < network.rows(); ++i) at_zero.push_back(network.phi_at(LocalRow{i}, 0));
-  const at::Tensor phi = at::from_blob(at_zero.data(), {network.rows()}, at::kDouble);
-  at::Tensor normal = sums.t().matmul(sums).contiguous();
-  at::Tensor right = at::mv(sums.t(), phi).contiguous();
+std::vector<double> best_offsets(Communicator& rows, const SplineNetwork& network, const at::Tensor& sums,
+                                 const std::vector<bool>& visits_zero) {
+  double visitors = static_cast<double>(std::ranges::count(visits_zero, true));
+  visitors = sum_over(rows, visitors);
+  at::Tensor phi = at::zeros({network.rows()}, at::kDouble);
+  at::Tensor counted = sums.clone();
+  for (std::int64_t i = 0; i < network.rows(); ++i) {
+    if (visitors == 0 || visits_zero[static_cast<std::size_t>(i)]) {
+      phi[i] = network.phi_at(LocalRow{i}, 0);
+    } else {
+      counted.select(0, i).zero_();
+    }
+  }
+  at::Tensor normal = counted.t().matmul(counted).contiguous();
+  at::Tensor right = at::mv(counted.t(), phi).contiguous();
   sum_over(rows, normal);
   sum_over(rows, right);
   const at::Tensor b = at::mv(at::linalg_pinv(normal, kRankCut, /*hermitian=*/true), right).contiguous();
@@ -60,9 +68,10 @@ double plateau(const SplineNetwork& network, std::int64_t group, double xnorm) {
 
 }  // namespace
 
-void fix_gauge(Communicator& rows, SplineNetwork& network, double xnorm) {
+void fix_gauge(Communicator& rows, SplineNetwork& network, double xnorm,
+               const std::vector<bool>& visits_zero) {
   const at::Tensor sums = group_sums(network);
-  const std::vector<double> offset = best_offsets(rows, network, sums);
+  const std::vector<double> offset = best_offsets(rows, network, sums, visits_zero);
   const std::int64_t first = network.partition.begin(network.shard);
   const auto group_of = [&](std::int64_t neuron) {
     return static_cast<std::size_t>(network.group[static_cast<std::size_t>(neuron)]);
@@ -77,7 +86,8 @@ void fix_gauge(Communicator& rows, SplineNetwork& network, double xnorm) {
   for (std::int64_t g = 0; g < network.groups(); ++g) {
     const auto psi = network.psi.begin() + g * network.psi_splines;
     const double b = offset[static_cast<std::size_t>(g)];
-    std::transform(psi, psi + network.psi_splines, psi, [b](double c) { return c + b; });  // the splines add up to 1
+    std::transform(psi, psi + network.psi_splines, psi,
+                   [b](double c) { return c + b; });  // the splines add up to 1
     scale.push_back(plateau(network, g, xnorm));
     std::transform(psi, psi + network.psi_splines, psi, [&](double c) { return c / scale.back(); });
   }
@@ -88,7 +98,8 @@ void fix_gauge(Communicator& rows, SplineNetwork& network, double xnorm) {
     network.errors.column[static_cast<std::size_t>(j)] *= std::abs(k);
   }
   network.connectivity.mul_(column_scale.to(at::kFloat));
-  for (std::int64_t i = 0; i < network.rows(); ++i) network.self_weight[static_cast<std::size_t>(i)] *= scale[group_of(first + i)];
+  for (std::int64_t i = 0; i < network.rows(); ++i)
+    network.self_weight[static_cast<std::size_t>(i)] *= scale[group_of(first + i)];
 }
 
 }  // namespace weft

@@ -14,6 +14,8 @@ namespace {
 
 // Columns whose sums stay in the cache.
 constexpr std::int64_t kColumns = 512;
+// Numbers that are reduced over ranks at a time.
+constexpr std::int64_t kReduced = std::int64_t{1} << 24;
 
 template <typename T>
 double dot_of(const T* a, const T* b, std::int64_t count) {
@@ -36,6 +38,23 @@ void require_alike(const at::Tensor& a, const at::Tensor& b) {
 }
 
 }  // namespace
+
+void sum_over(Communicator& group, at::Tensor& values) {
+  if (group.size() == 1) return;
+  require(values.is_contiguous(), "a sum over ranks needs a contiguous tensor");
+  at::Tensor flat = values.view({-1});
+  for (std::int64_t first = 0; first < flat.numel(); first += kReduced) {
+    at::Tensor part = flat.narrow(0, first, std::min(kReduced, flat.numel() - first));
+    group.all_reduce(buffer_of(part), Reduction::sum).wait();
+  }
+}
+
+std::vector<double> gather_neuron_values(Communicator& rows, const RowPartition& partition,
+                                         std::vector<double> own) {
+  std::vector<double> all(static_cast<std::size_t>(partition.rows()));
+  rows.all_gather(std::span<double>(own), std::span<double>(all), partition.sizes()).wait();
+  return all;
+}
 
 at::Tensor row_dots(const at::Tensor& a, const at::Tensor& b) {
   require_alike(a, b);

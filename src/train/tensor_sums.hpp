@@ -1,16 +1,18 @@
 #pragma once
 
+#include <vector>
+
 #include <ATen/core/Tensor.h>
 
 #include "weft/comm/communicator.hpp"
+#include "weft/core/row_partition.hpp"
 #include "weft/train/tensor_buffer.hpp"
 
 namespace weft {
 
-/// `values` summed over the ranks of `group`, in place. @collective
-inline void sum_over(Communicator& group, at::Tensor& values) {
-  group.all_reduce(buffer_of(values), Reduction::sum).wait();
-}
+/// `values` summed over the ranks of `group`, in place, by parts, for a reduction takes room of its own.
+/// @collective
+void sum_over(Communicator& group, at::Tensor& values);
 
 /// One number summed over the ranks of `group`. @collective
 inline double sum_over(Communicator& group, double value) {
@@ -18,8 +20,12 @@ inline double sum_over(Communicator& group, double value) {
   return value;
 }
 
-// Sums in double precision over matrices that are too large for a copy in it, with rows that may lie apart. In an
-// order that depends on their shape alone. Local.
+/// A number of each neuron, on every shard. @collective
+std::vector<double> gather_neuron_values(Communicator& rows, const RowPartition& partition,
+                                         std::vector<double> own);
+
+// Sums in double precision over matrices that are too large for a copy in it, with rows that may lie apart.
+// In an order that depends on their shape alone. Local.
 
 /// sum_j a_ij b_ij of each row, (rows) float64.
 at::Tensor row_dots(const at::Tensor& a, const at::Tensor& b);

@@ -1,6 +1,7 @@
 #include "weft/train/varpro_solver.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -8,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/amax.h>
+#include <ATen/ops/amin.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
@@ -16,11 +19,11 @@
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/model/principal_components.hpp"
+#include "weft/model/tensor_view.hpp"
+#include "weft/train/closed_form_memory.hpp"
 #include "weft/train/equal_neurons.hpp"
 #include "weft/train/numerical_breakdown.hpp"
 #include "weft/train/spline_gauge.hpp"
-
-#include "train/array_views.hpp"
 
 namespace weft {
 namespace {
@@ -51,11 +54,20 @@ PsiSearchOptions search_options(const TrainingConfig& config, const EquationForm
   return options;
 }
 
+/// Own neurons whose activity takes both signs.
+std::vector<bool> neurons_that_visit_zero(const NeuronSignals& signals) {
+  const at::Tensor both = (signals.coordinate.amin(0) <= 0).logical_and(signals.coordinate.amax(0) >= 0);
+  const bool* const answers = both.const_data_ptr<bool>();
+  return std::vector<bool>(answers, answers + both.numel());
+}
+
 void refuse_equal_neurons(Communicator& rows, const TrainingData& data) {
   const auto same = find_equal_neurons(rows, data);
   if (!same) return;
-  throw UserError({"training data", fmt::format("neurons {} and {} have the same activity at every frame", same->first, same->second),
-                   "neurons that differ: nothing can tell the weights of these two apart", "leave one of them out"});
+  throw UserError(
+      {"training data",
+       fmt::format("neurons {} and {} have the same activity at every frame", same->first, same->second),
+       "neurons that differ: nothing can tell the weights of these two apart", "leave one of them out"});
 }
 
 std::string name_of(const EquationForm& form) {
@@ -90,6 +102,21 @@ bool VarproSolver::fall_back(const std::string& reason) {
   return true;
 }
 
+/// Rank 0's, on every rank. @collective
+PhiShapes VarproSolver::agreed_shapes() const {
+  PhiShapes shapes = find_phi_shapes(search_, signals_->axis, config_.phi_splines);
+  Communicator& world = grid_.world();
+  std::array<std::int64_t, 3> counts{std::ssize(shapes.coefficients), std::ssize(shapes.excess),
+                                     shapes.enough ? 1 : 0};
+  world.broadcast(std::span<std::int64_t>(counts), 0).wait();
+  shapes.coefficients.resize(static_cast<std::size_t>(counts[0]));
+  shapes.excess.resize(static_cast<std::size_t>(counts[1]));
+  shapes.enough = counts[2] == 1;
+  world.broadcast(std::span<double>(shapes.coefficients), 0).wait();
+  world.broadcast(std::span<double>(shapes.excess), 0).wait();
+  return shapes;
+}
+
 void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
   const PsiSearchOptions options = search_options(config_, form_, seed_);
   search_ = {};
@@ -99,16 +126,28 @@ void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
   log.expect_flops(log.flops() + kExpectedPsiSteps * psi_step_flops(grid_, *signals_, options) +
                    solve_rows_flops(grid_, neurons, fitted, 1));
   search_ = find_psi(grid_, *signals_, frames, options, log);
-  shapes_ = log.phase("psi: shapes of phi", 0,
-                      [&] { return find_phi_shapes(search_, signals_->axis, config_.phi_splines); });
+  shapes_ = log.phase("psi: shapes of phi", 0, [&] { return agreed_shapes(); });
   log.expect_flops(log.flops() + solve_rows_flops(grid_, neurons, fitted, shapes_.count()));
   log.say(fmt::format("rows: {} shapes of phi", shapes_.count()));
   solution_ = solve_rows(grid_, *signals_, frames, search_.psi, shapes_, form_, log);
 }
 
+void VarproSolver::announce() const {
+  if (grid_.world().rank() != 0) return;
+  const ClosedFormSize size =
+      closed_form_size(grid_, *signals_, outlook_.frames, search_options(config_, form_, seed_));
+  log_info("closed form: {} neurons, {} frames to fit, {} held out; {}, about {:.2g} GB a rank",
+           outlook_.neurons, outlook_.frames, held_out_, name_of(form_),
+           1e-9 * static_cast<double>(closed_form_bytes(size)));
+}
+
 void VarproSolver::solve(WorkLog& log) {
   while (true) {
     const FrameChoice frames = choose_frames(grid_.rows(), *signals_, frames_, form_.differenced);
+    outlook_.frames = std::ssize(frames.fit);
+    held_out_ = std::ssize(frames.held_out);
+    require_enough(outlook_);
+    announce();
     try {
       solve_in_form(frames, log);
       return;
@@ -145,8 +184,9 @@ void VarproSolver::assemble() {
   network.errors = {solution_.deviation, solution_.column_error, solution_.residual,
                     std::vector<PresynapticState>(neurons, PresynapticState::heard)};
   network_ = std::move(network);
+  const std::vector<bool> visits_zero = neurons_that_visit_zero(signals);
   signals_.reset();
-  fix_gauge(grid_.rows(), *network_, activity_scale_);
+  fix_gauge(grid_.rows(), *network_, activity_scale_, visits_zero);
 }
 
 void VarproSolver::set_latents() {
@@ -169,20 +209,15 @@ void VarproSolver::train(const ProgressSink& progress) {
   WorkLog log(progress);
   refuse_equal_neurons(grid_.rows(), *data_);
   const std::int64_t groups = groups_.empty() ? 1 : 1 + *std::ranges::max_element(groups_);
-  outlook_ = look_at_data(grid_.rows(), *data_, 0, config_.phi_splines, groups);
+  outlook_ = look_at_data(grid_.rows(), *data_, config_.phi_splines, groups * config_.psi_splines);
   signals_ = log.phase("data", 0, [&] { return make_signals(grid_.rows(), std::move(*data_), groups_); });
   data_.reset();
-  const FrameChoice frames = choose_frames(grid_.rows(), *signals_, frames_, false);
-  outlook_.frames = std::ssize(frames.fit);
-  held_out_ = std::ssize(frames.held_out);
-  require_enough(outlook_);
-
   solve(log);
   assemble();
-  identifiability_ = judge(grid_.rows(), outlook_, search_, solution_, *network_);
+  identifiability_ = judge(grid_.rows(), outlook_, search_, shapes_, solution_, *network_);
   log.phase("latents", 0, [&] { set_latents(); });
   log.say("distilling into networks");
-  distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_, {}); });
+  distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_); });
   log.finish(fmt::format("residual {:.2e}", solution_.residuals.back()));
   phases_ = log.phases();
   seconds_ = log.seconds();
@@ -192,8 +227,10 @@ void VarproSolver::train(const ProgressSink& progress) {
 
 ModelArrays VarproSolver::arrays() const {
   ModelArrays arrays = arrays_of(*network_);
-  for (const auto& [name, tensor] : distilled_->psi.named_parameters()) arrays.common.push_back(view_of("psi/" + name, tensor));
-  for (const auto& [name, tensor] : distilled_->phi.named_parameters()) arrays.common.push_back(view_of("phi/" + name, tensor));
+  for (const auto& [name, tensor] : distilled_->psi.named_parameters())
+    arrays.common.push_back(view_of("psi/" + name, tensor));
+  for (const auto& [name, tensor] : distilled_->phi.named_parameters())
+    arrays.common.push_back(view_of("phi/" + name, tensor));
   return arrays;
 }
 
@@ -215,6 +252,7 @@ nlohmann::json VarproSolver::solver_json() const {
           {"psi_residuals", search_.residuals},
           {"psi_dampings", search_.dampings},
           {"phi_shapes", shapes_.count()},
+          {"phi_shape_excess", shapes_.excess},
           {"residual", solution_.residuals.back()},
           {"row_residuals", solution_.residuals},
           {"refinement_rounds", std::ssize(solution_.residuals) - 1},
@@ -237,7 +275,8 @@ nlohmann::json VarproSolver::findings() const {
   return {{"solver", solver_json()},
           {"identifiability", identifiability_.to_json()},
           {"validation", validation},
-          {"distilled", {{"psi_rms_error", distilled_->psi_rms_error}, {"phi_rms_error", distilled_->phi_rms_error}}}};
+          {"distilled",
+           {{"psi_rms_error", distilled_->psi_rms_error}, {"phi_rms_error", distilled_->phi_rms_error}}}};
 }
 
 }  // namespace weft

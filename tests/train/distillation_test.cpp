@@ -23,7 +23,7 @@ constexpr std::int64_t kNeurons = 7;
 /// Two types of neurons, split over all ranks.
 class Distillation : public testing::Test {
  protected:
-  Distilled distilled() const { return distil(grid_, network_, 3, {}); }
+  Distilled distilled() const { return distil(grid_, network_, 3); }
   /// Points of the axis, others than those of the fit.
   std::vector<double> points() const {
     std::vector<double> x;
@@ -91,7 +91,7 @@ TEST_F(Distillation, IsTheSameOnAllRanks) {
 TEST_F(Distillation, IsTheSameHoweverTheRowsAreSplit) {
   const Distilled split = distilled();
   const ProcessGrid replicas(test_world(), test_world().size());
-  const Distilled whole = distil(replicas, made_up_splines(RowPartition(kNeurons, 1), 0), 3, {});
+  const Distilled whole = distil(replicas, made_up_splines(RowPartition(kNeurons, 1), 0), 3);
   EXPECT_TRUE(split.psi.parameters().equal(whole.psi.parameters()));
   EXPECT_TRUE(split.phi.parameters().equal(whole.phi.parameters()));
 }

@@ -42,7 +42,8 @@ Frames frames_but_the_first(std::int64_t count) {
 /// A psi that fits badly, so that the residual is large.
 std::vector<double> rough_guess(std::int64_t groups) {
   std::vector<double> psi;
-  for (std::int64_t k = 0; k < groups * kPsiSplines; ++k) psi.push_back(static_cast<double>(k % kPsiSplines) + std::sin(static_cast<double>(3 * k)));
+  for (std::int64_t k = 0; k < groups * kPsiSplines; ++k)
+    psi.push_back(static_cast<double>(k % kPsiSplines) + std::sin(static_cast<double>(3 * k)));
   return psi;
 }
 
@@ -58,7 +59,8 @@ class PsiProblemOn : public testing::TestWithParam<std::tuple<int, std::int64_t,
     form_ = {differenced, at::kDouble};
     signals_ = std::make_unique<NeuronSignals>(
         make_signals(grid_->rows(), assembly_->data(partition, grid_->shard()), assembly_->group));
-    problem_ = std::make_unique<PsiProblem>(*grid_, *signals_, kRows, frames_, kPsiSplines, kPhiSplines, form_, log_);
+    problem_ = std::make_unique<PsiProblem>(*grid_, *signals_, kRows, frames_, kPsiSplines, kPhiSplines,
+                                            form_, log_);
   }
 
   std::int64_t groups() const { return std::get<1>(GetParam()); }
@@ -89,7 +91,8 @@ double PsiProblemOn::dense_residual(const std::vector<double>& psi) const {
   for (std::int64_t j = 0; j < 12; ++j) {
     const auto first = psi.begin() + assembly_->group[static_cast<std::size_t>(j)] * kPsiSplines;
     std::vector<double> own(first, first + kPsiSplines);
-    inputs.select(1, j).copy_(dense_splines(v.select(1, j), kPsiSplines).matmul(at::from_blob(own.data(), {kPsiSplines}, at::kDouble)));
+    inputs.select(1, j).copy_(dense_splines(v.select(1, j), kPsiSplines)
+                                  .matmul(at::from_blob(own.data(), {kPsiSplines}, at::kDouble)));
   }
   double left = 0, all = 0;
   for (const std::int64_t row : kRows) {
@@ -121,12 +124,14 @@ TEST_P(PsiProblemOn, HasTheGradientOfFiniteDifferences) {
   for (std::size_t k = 0; k < psi.size(); k += 4) {
     constexpr double kStep = 1e-4;
     const double slope = (objective(k, kStep) - objective(k, -kStep)) / (2 * kStep);
-    EXPECT_NEAR(-gradient[static_cast<std::int64_t>(k)][0].item<double>(), slope, 1e-4 * scale) << "coefficient " << k;
+    EXPECT_NEAR(-gradient[static_cast<std::int64_t>(k)][0].item<double>(), slope, 1e-4 * scale)
+        << "coefficient " << k;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Grids, PsiProblemOn,
-                         testing::Combine(testing::Values(1, 2), testing::Values<std::int64_t>(1, 2), testing::Bool()));
+                         testing::Combine(testing::Values(1, 2), testing::Values<std::int64_t>(1, 2),
+                                          testing::Bool()));
 
 }  // namespace
 }  // namespace weft

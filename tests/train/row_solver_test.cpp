@@ -26,7 +26,8 @@ constexpr std::int64_t kShapeSplines = 6;
 
 std::vector<double> wavy(std::int64_t count, double phase) {
   std::vector<double> values;
-  for (std::int64_t k = 0; k < count; ++k) values.push_back(0.3 * static_cast<double>(k) + std::sin(static_cast<double>(2 * k) + phase));
+  for (std::int64_t k = 0; k < count; ++k)
+    values.push_back(0.3 * static_cast<double>(k) + std::sin(static_cast<double>(2 * k) + phase));
   return values;
 }
 
@@ -38,7 +39,8 @@ class RowSolverOn : public testing::TestWithParam<std::tuple<int, std::int64_t>>
     if (test_world().size() % replicas != 0) GTEST_SKIP() << "these ranks cannot be split into replicas";
     grid_ = std::make_unique<ProcessGrid>(test_world(), replicas);
     partition_ = std::make_unique<RowPartition>(kNeurons, grid_->shards());
-    signals_ = std::make_unique<NeuronSignals>(make_signals(grid_->rows(), assembly_.data(*partition_, grid_->shard()), {}));
+    signals_ = std::make_unique<NeuronSignals>(
+        make_signals(grid_->rows(), assembly_.data(*partition_, grid_->shard()), {}));
     for (std::int64_t f = 0; f < kFrames; ++f) (f < kFitted ? frames_.fit : frames_.held_out).push_back(f);
     shapes_.splines = kShapeSplines;
     for (std::int64_t a = 0; a < shapes; ++a) {
@@ -63,7 +65,9 @@ class RowSolverOn : public testing::TestWithParam<std::tuple<int, std::int64_t>>
   at::Tensor own_functions(const at::Tensor& v) const {
     std::vector<at::Tensor> columns{at::empty({v.numel(), 0}, at::kDouble)};
     for (std::int64_t a = 0; a < shapes_.count(); ++a) {
-      columns.push_back(function(v, std::span(shapes_.coefficients).subspan(static_cast<std::size_t>(a * kShapeSplines), kShapeSplines)).unsqueeze(1));
+      columns.push_back(function(v, std::span(shapes_.coefficients)
+                                        .subspan(static_cast<std::size_t>(a * kShapeSplines), kShapeSplines))
+                            .unsqueeze(1));
     }
     return at::cat(columns, 1);
   }
@@ -88,15 +92,20 @@ TEST_P(RowSolverOn, GivesWhatADenseSolveOfEachRowGives) {
   const std::int64_t shapes = shapes_.count();
   for (std::int64_t i = 0; i < partition_->size(grid_->shard()); ++i) {
     const at::Tensor target = y.narrow(0, 0, kFitted).select(1, first + i);
-    const DenseRow dense = solve_dense_row(inputs.narrow(0, 0, kFitted), own_functions(v.narrow(0, 0, kFitted).select(1, first + i)), target);
+    const DenseRow dense = solve_dense_row(
+        inputs.narrow(0, 0, kFitted), own_functions(v.narrow(0, 0, kFitted).select(1, first + i)), target);
     const double size = dense.coefficients.abs().max().item<double>();
     for (std::int64_t j = 0; j < kNeurons; ++j)
-      EXPECT_NEAR(solution.weights[i][j].item<double>(), dense.coefficients[j].item<double>(), 1e-7 * size) << i << " " << j;
+      EXPECT_NEAR(solution.weights[i][j].item<double>(), dense.coefficients[j].item<double>(), 1e-7 * size)
+          << i << " " << j;
     for (std::int64_t a = 0; a < shapes; ++a)
-      EXPECT_NEAR(solution.shape_weight[static_cast<std::size_t>(i * shapes + a)], dense.coefficients[kNeurons + a].item<double>(), 1e-7 * size);
-    EXPECT_NEAR(solution.constant[static_cast<std::size_t>(i)], dense.coefficients[kNeurons + shapes].item<double>(), 1e-6 * size);
+      EXPECT_NEAR(solution.shape_weight[static_cast<std::size_t>(i * shapes + a)],
+                  dense.coefficients[kNeurons + a].item<double>(), 1e-7 * size);
+    EXPECT_NEAR(solution.constant[static_cast<std::size_t>(i)],
+                dense.coefficients[kNeurons + shapes].item<double>(), 1e-6 * size);
     const double freedom = kFitted - kNeurons - shapes - 1;
-    EXPECT_NEAR(solution.deviation[static_cast<std::size_t>(i)], std::sqrt(dense.residual_squares / freedom), 1e-6 * size);
+    EXPECT_NEAR(solution.deviation[static_cast<std::size_t>(i)], std::sqrt(dense.residual_squares / freedom),
+                1e-6 * size);
   }
 }
 
@@ -110,9 +119,11 @@ TEST_P(RowSolverOn, PredictsTheFramesHeldOut) {
   for (std::int64_t i = 0; i < partition_->size(grid_->shard()); ++i) {
     const at::Tensor target = y.select(1, first + i);
     const at::Tensor own = own_functions(v.select(1, first + i)).narrow(0, kFitted, kFrames - kFitted);
-    at::Tensor predicted = inputs.matmul(solution.weights.select(0, i)) + solution.constant[static_cast<std::size_t>(i)];
+    at::Tensor predicted =
+        inputs.matmul(solution.weights.select(0, i)) + solution.constant[static_cast<std::size_t>(i)];
     for (std::int64_t a = 0; a < shapes_.count(); ++a)
-      predicted = predicted + solution.shape_weight[static_cast<std::size_t>(i * shapes_.count() + a)] * own.select(1, a);
+      predicted = predicted +
+                  solution.shape_weight[static_cast<std::size_t>(i * shapes_.count() + a)] * own.select(1, a);
     const at::Tensor held = target.narrow(0, kFitted, kFrames - kFitted);
     sums[0] += (held - predicted).square().sum().item<double>();
     sums[1] += (held - target.narrow(0, 0, kFitted).mean()).square().sum().item<double>();

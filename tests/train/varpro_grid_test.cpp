@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::int64_t kNeurons = 61;
 
-std::unique_ptr<VarproSolver> solve(const ProcessGrid& grid, const WiredAssembly& assembly, const EquationForm& form) {
+std::unique_ptr<VarproSolver> solve(const ProcessGrid& grid, const WiredAssembly& assembly,
+                                    const EquationForm& form) {
   const RowPartition partition(kNeurons, grid.shards());
   auto solver = std::make_unique<VarproSolver>(grid, assembly.data(partition, grid.shard()), TrainingConfig{},
                                                std::vector<std::int64_t>{}, 3);
@@ -39,7 +40,8 @@ class VarproSolverOnGrid : public testing::TestWithParam<int> {
   }
 
   /// Everything that one rank finds, to `tolerance` of its size.
-  void expect_what_one_rank_gives(const WiredAssembly& assembly, const EquationForm& form, double tolerance) const {
+  void expect_what_one_rank_gives(const WiredAssembly& assembly, const EquationForm& form,
+                                  double tolerance) const {
     const auto self = make_self_communicator();
     const ProcessGrid alone(*self, 1);
     const auto one = solve(alone, assembly, form);
@@ -51,13 +53,23 @@ class VarproSolverOnGrid : public testing::TestWithParam<int> {
     EXPECT_LT(distance(found.connectivity, expected.connectivity.narrow(0, first, found.rows())),
               tolerance * expected.connectivity.abs().max().item<double>());
     ASSERT_EQ(found.psi.size(), expected.psi.size());
-    for (std::size_t k = 0; k < found.psi.size(); ++k) EXPECT_NEAR(found.psi[k], expected.psi[k], 100 * tolerance);
+    for (std::size_t k = 0; k < found.psi.size(); ++k)
+      EXPECT_NEAR(found.psi[k], expected.psi[k], 100 * tolerance);
     for (std::int64_t i = 0; i < found.rows(); ++i) {
       const double there = expected.phi_at(LocalRow{first + i}, 5);
       EXPECT_NEAR(found.phi_at(LocalRow{i}, 5), there, 100 * tolerance * std::abs(there));
     }
+    for (std::int64_t i = 0; i < found.rows(); ++i) {
+      const auto here = static_cast<std::size_t>(i), there = static_cast<std::size_t>(first + i);
+      // A residual that is mere rounding may be another one.
+      const auto near = [&](double value) { return tolerance * (0.1 + 100 * value); };
+      EXPECT_NEAR(found.errors.row[here], expected.errors.row[there], near(expected.errors.row[there]));
+      EXPECT_NEAR(found.errors.residual[here], expected.errors.residual[there],
+                  near(expected.errors.residual[there]));
+    }
     for (std::size_t j = 0; j < found.errors.column.size(); ++j)
-      EXPECT_NEAR(found.errors.column[j], expected.errors.column[j], 100 * tolerance * expected.errors.column[j]);
+      EXPECT_NEAR(found.errors.column[j], expected.errors.column[j],
+                  100 * tolerance * expected.errors.column[j]);
   }
 
   std::unique_ptr<ProcessGrid> grid_;
@@ -75,6 +87,12 @@ TEST_P(VarproSolverOnGrid, GivesWhatOneRankGivesInDifferences) {
   expect_what_one_rank_gives(WiredAssembly({.neurons = kNeurons}), {true, at::kDouble}, 1e-5);
 }
 
+TEST_P(VarproSolverOnGrid, GivesWhatOneRankGivesWithNoise) {
+  WiredAssembly assembly({.neurons = kNeurons});
+  assembly.add_derivative_noise(10);
+  expect_what_one_rank_gives(assembly, {false, at::kDouble}, 1e-6);
+}
+
 TEST_P(VarproSolverOnGrid, GivesTheSameBitsAgain) {
   const WiredAssembly assembly({.neurons = kNeurons});
   const auto once = solve(*grid_, assembly, {});
@@ -83,7 +101,8 @@ TEST_P(VarproSolverOnGrid, GivesTheSameBitsAgain) {
   EXPECT_EQ(once->network().psi, again->network().psi);
 }
 
-INSTANTIATE_TEST_SUITE_P(Replicas, VarproSolverOnGrid, testing::Values(1, 2, 3, 4), testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(Replicas, VarproSolverOnGrid, testing::Values(1, 2, 3, 4),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace weft

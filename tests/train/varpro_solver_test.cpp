@@ -2,6 +2,7 @@
 
 #include "weft/train/varpro_solver.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -27,10 +28,11 @@ TrainingConfig closed_form() {
 /// The closed form on all ranks of the test, which hold the rows of one replica.
 class Solved {
  public:
-  explicit Solved(const WiredAssembly& assembly, const EquationForm& form = {}, std::vector<std::int64_t> groups = {},
-                  const TrainingConfig& config = closed_form())
+  explicit Solved(const WiredAssembly& assembly, const EquationForm& form = {},
+                  std::vector<std::int64_t> groups = {}, const TrainingConfig& config = closed_form())
       : grid_(test_world(), 1), partition_(assembly.activity.size(1), grid_.shards()) {
-    solver_ = std::make_unique<VarproSolver>(grid_, assembly.data(partition_, grid_.shard()), config, std::move(groups), 3);
+    solver_ = std::make_unique<VarproSolver>(grid_, assembly.data(partition_, grid_.shard()), config,
+                                             std::move(groups), 3);
     solver_->start_from(form);
     solver_->train({});
   }
@@ -39,7 +41,9 @@ class Solved {
   const Identifiability& identifiability() const { return solver_->identifiability(); }
   std::int64_t first() const { return partition_.begin(grid_.shard()); }
   /// Of this rank's rows.
-  double lost(const WiredAssembly& assembly) const { return lost_r2(network().connectivity, assembly.connectivity, first()); }
+  double lost(const WiredAssembly& assembly) const {
+    return lost_r2(network().connectivity, assembly.connectivity, first());
+  }
 
  private:
   ProcessGrid grid_;
@@ -60,7 +64,8 @@ TEST(VarproSolver, FindsTheWiringToNineNinesInDoublePrecision) {
   const WiredAssembly assembly({.neurons = 100, .frames = 1000});
   const Solved solved(assembly, {false, at::kDouble});
   EXPECT_LT(solved.lost(assembly), 1e-9);
-  for (double x = -20; x <= 20; x += 0.5) EXPECT_NEAR(solved.network().psi_at(0, x), std::tanh(x), 1e-3) << "x = " << x;
+  for (double x = -20; x <= 20; x += 0.5)
+    EXPECT_NEAR(solved.network().psi_at(0, x), std::tanh(x), 1e-3) << "x = " << x;
   EXPECT_EQ(solved.identifiability().verdict, Verdict::good) << all_of(solved.identifiability().warnings);
   EXPECT_GT(solved.findings().at("/validation/r2"_json_pointer).get<double>(), 1 - 1e-8);
 }
@@ -70,6 +75,24 @@ TEST(VarproSolver, FindsItInSinglePrecisionAndInDifferences) {
   EXPECT_LT(Solved(assembly).lost(assembly), 1e-8);
   EXPECT_LT(Solved(assembly, {true, at::kDouble}).lost(assembly), 1e-7);
 }
+
+class VarproSolverOnTrajectories : public testing::TestWithParam<bool> {};
+
+TEST_P(VarproSolverOnTrajectories, FindsTheWiring) {
+  const WiredAssembly assembly({.frames = 1000, .trajectories = 4});
+  const Solved solved(assembly, {GetParam(), at::kDouble});
+  EXPECT_LT(solved.lost(assembly), 1e-7);
+  EXPECT_EQ(solved.identifiability().verdict, Verdict::good) << all_of(solved.identifiability().warnings);
+  const nlohmann::json validation = solved.findings().at("validation");
+  EXPECT_GT(validation.at("frames"), 5) << "no more than one trajectory holds out";
+  // Differences leave out the first frame of each.
+  const std::int64_t fitted = solved.identifiability().numbers.at("frames");
+  EXPECT_EQ(fitted + validation.at("frames").get<std::int64_t>(), GetParam() ? 996 : 1000);
+  EXPECT_GT(validation.at("r2").get<double>(), 1 - 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, VarproSolverOnTrajectories, testing::Bool(),
+                         [](const auto& test) { return test.param ? "Differenced" : "Plain"; });
 
 struct Kind {
   std::string name;
@@ -87,16 +110,16 @@ TEST_P(VarproSolverOn, FindsTheWiring) {
   EXPECT_LT(Solved(assembly, {}, {}, config).lost(assembly), GetParam().lost);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, VarproSolverOn,
-                         testing::Values(Kind{"Gaussian", {.wiring = Wiring::gaussian}, 1e-7},
-                                         Kind{"Sparse", {.wiring = Wiring::sparse}, 1e-7},
-                                         Kind{"SixTypes", {.types = 6}, 1e-7},
-                                         Kind{"PrimeSize", {.neurons = 61}, 1e-6},
-                                         // Splines round its corners off, the less the more there are.
-                                         Kind{"Clip", {.frames = 2000, .psi = {clip}}, 2e-2},
-                                         Kind{"ClipWithManySplines", {.frames = 2000, .psi = {clip}}, 1e-3, 160},
-                                         Kind{"NotMonotone", {.frames = 1200, .psi = {hump}}, 1e-5}),
-                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, VarproSolverOn,
+    testing::Values(Kind{"Gaussian", {.wiring = Wiring::gaussian}, 1e-7},
+                    Kind{"Sparse", {.wiring = Wiring::sparse}, 1e-7}, Kind{"SixTypes", {.types = 6}, 1e-7},
+                    Kind{"PrimeSize", {.neurons = 61}, 1e-6},
+                    // Splines round its corners off, the less the more there are.
+                    Kind{"Clip", {.frames = 2000, .psi = {clip}}, 2e-2},
+                    Kind{"ClipWithManySplines", {.frames = 2000, .psi = {clip}}, 1e-3, 160},
+                    Kind{"NotMonotone", {.frames = 1200, .psi = {hump}}, 1e-5}),
+    [](const auto& test) { return test.param.name; });
 
 TEST(VarproSolver, FindsAPsiForEachGroup) {
   const auto gain = [](double g) { return [g](double x) { return std::tanh(g * x); }; };
@@ -149,13 +172,43 @@ TEST(VarproSolver, SaysThatTwoNeuronsAreOne) {
   }
 }
 
+/// psi hardly rises where neuron 7 is, but it does: the neuron is not silent.
+WiredAssembly with_saturated_neuron() {
+  WiredAssembly assembly({.frames = 1500, .psi = {[](double x) { return std::tanh(x) + 3e-4 * x; }}});
+  const at::Tensor activity = assembly.activity.select(1, 7).clone();
+  assembly.replace_activity(7, 12 + activity / activity.std());
+  return assembly;
+}
+
 TEST(VarproSolver, WarnsOfSaturatedNeurons) {
-  WiredAssembly assembly({.neurons = 60, .frames = 1500});
-  at::Tensor stuck = assembly.activity.select(1, 7);
-  stuck.mul_(1e-3 / stuck.std().item<double>()).add_(15);
+  const WiredAssembly assembly = with_saturated_neuron();
   const Solved solved(assembly);
-  EXPECT_NE(solved.network().errors.state[7], PresynapticState::heard);
+  const WeightErrors& errors = solved.network().errors;
+  EXPECT_EQ(errors.state[7], PresynapticState::saturated);
+  EXPECT_EQ(std::ranges::count(errors.state, PresynapticState::heard), 59);
+  EXPECT_EQ(solved.identifiability().verdict, Verdict::limited);
+  EXPECT_THAT(all_of(solved.identifiability().warnings),
+              testing::HasSubstr("1 neurons hardly vary where psi does"));
+}
+
+TEST(VarproSolver, FindsTheOtherWeightsBesideASaturatedNeuron) {
+  const WiredAssembly assembly = with_saturated_neuron();
+  const Solved solved(assembly);
+  at::Tensor found = solved.network().connectivity.clone();
+  found.select(1, 7).copy_(assembly.connectivity.select(1, 7).narrow(0, solved.first(), found.size(0)));
+  // psi is brought to 1 where it still rises, by 3e-4 a unit of activity.
+  EXPECT_LT(lost_r2(found, assembly.connectivity, solved.first()), 1e-4);
+  EXPECT_NEAR(solved.network().psi_at(0, 0), 0, 1e-3);
+}
+
+TEST(VarproSolver, SaysThatFewDirectionsOfActivityOccur) {
+  // Without noise, and so soon after the start, many frames are few independent samples.
+  const WiredAssembly assembly({.noise = 0});
+  const Solved solved(assembly);
+  EXPECT_GT(solved.findings().at("/solver/weak_directions"_json_pointer), 5);
   EXPECT_NE(solved.identifiability().verdict, Verdict::good);
+  EXPECT_THAT(all_of(solved.identifiability().warnings),
+              testing::ContainsRegex("[0-9]+ of 60 directions of activity hardly occur"));
 }
 
 TEST(VarproSolver, SaysThatNoiseDrownsTheWeights) {
@@ -163,7 +216,8 @@ TEST(VarproSolver, SaysThatNoiseDrownsTheWeights) {
   assembly.difference(0.01);
   const Solved solved(assembly);
   EXPECT_EQ(solved.identifiability().verdict, Verdict::none);
-  EXPECT_THAT(all_of(solved.identifiability().warnings), testing::HasSubstr("of the variance of the finite differences is noise"));
+  EXPECT_THAT(all_of(solved.identifiability().warnings),
+              testing::HasSubstr("of the variance of the finite differences is noise"));
 }
 
 TEST(VarproSolver, GivesErrorBarsThatHold) {
@@ -176,8 +230,12 @@ TEST(VarproSolver, GivesErrorBarsThatHold) {
     for (std::int64_t i = 0; i < network.rows(); ++i) {
       for (std::int64_t j = 0; j < 60; ++j) {
         if (j == solved.first() + i) continue;
-        const double error = std::abs(network.connectivity[i][j].item<double>() - assembly.connectivity[solved.first() + i][j].item<double>());
-        inside += error < 1.96 * network.errors.row[static_cast<std::size_t>(i)] * network.errors.column[static_cast<std::size_t>(j)] ? 1 : 0;
+        const double error = std::abs(network.connectivity[i][j].item<double>() -
+                                      assembly.connectivity[solved.first() + i][j].item<double>());
+        inside += error < 1.96 * network.errors.row[static_cast<std::size_t>(i)] *
+                              network.errors.column[static_cast<std::size_t>(j)]
+                      ? 1
+                      : 0;
         ++all;
       }
     }

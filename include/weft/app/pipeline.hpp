@@ -30,8 +30,8 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
 /// then.
 void run_pipeline(const StageContext& context, const Request& request);
 
-/// Where the training found that its data do not hold the answer, that is what the run ends with, all its results
-/// written. @collective
+/// Where the training found that its data do not hold the answer, that is what the run ends with, all its
+/// results written. @collective
 /// @throws UnidentifiableError with the first warning where identifiability.verdict is "none".
 void check_verdict(Communicator& world, const RunFolder& folder);
 

@@ -24,8 +24,8 @@ class UserError : public std::runtime_error {
   explicit UserError(const std::string& line) : std::runtime_error(line) {}
 };
 
-/// The data do not hold the answer, whatever the user does with this program: too few frames, noise that drowns
-/// the weights. Exit code 1. The message is one line, as that of UserError.
+/// The data do not hold the answer, whatever the user does with this program: too few frames, noise that
+/// drowns the weights. Exit code 1. The message is one line, as that of UserError.
 class UnidentifiableError : public std::runtime_error {
  public:
   explicit UnidentifiableError(const Complaint& complaint);

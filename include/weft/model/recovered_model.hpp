@@ -27,7 +27,8 @@ class RecoveredModel {
   virtual std::vector<double> psi(std::span<const double> x) const = 0;
   /// Groups of presynaptic neurons that have a psi* each.
   virtual std::int64_t psi_groups() const { return 1; }
-  virtual std::vector<double> psi_of_group([[maybe_unused]] std::int64_t group, std::span<const double> x) const {
+  virtual std::vector<double> psi_of_group([[maybe_unused]] std::int64_t group,
+                                           std::span<const double> x) const {
     return psi(x);
   }
   /// phi*(a_i, x) of this rank's neurons [first, first + count) at every x: (count x x.size()).

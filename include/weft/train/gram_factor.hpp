@@ -10,8 +10,8 @@
 
 namespace weft {
 
-/// A Gram matrix G = U' U, factored: all that the closed form asks of it. Other factorisations, or an iteration
-/// that needs none, can stand behind it.
+/// A Gram matrix G = U' U, factored: all that the closed form asks of it. Other factorisations, or an
+/// iteration that needs none, can stand behind it.
 class GramFactor {
  public:
   virtual ~GramFactor() = default;
@@ -20,16 +20,18 @@ class GramFactor {
   virtual void solve(at::Tensor& b) const = 0;
   /// Floating-point operations of so many right-hand sides.
   virtual double solve_flops(std::int64_t right_hand_sides) const = 0;
-  /// (N) the squares of U's diagonal: how much of each column the columns before it leave. The same on every rank.
+  /// (N) the squares of U's diagonal: how much of each column the columns before it leave. The same on every
+  /// rank.
   virtual std::vector<double> pivots() const = 0;
   /// (N) the diagonal of G^-1, the same on every rank. @collective
   virtual std::vector<double> inverse_diagonal() const = 0;
 };
 
-/// Every rank holds the whole factor; the work of making it is shared out. `gram` is the same on every rank, (N x N) row-major, its
-/// upper triangle is read and its memory becomes the factor's. A ridge of 1e-6 (float64: 1e-12) of the mean diagonal is added, whose bias refinement removes;
-/// empty columns (a diagonal of 0) are made to stand by themselves. Null, on all ranks, where the matrix is not
-/// positive definite to working precision. @collective
+/// Every rank holds the whole factor; the work of making it is shared out. `gram` is the same on every rank,
+/// (N x N) row-major, its upper triangle is read and its memory becomes the factor's. A ridge of 1e-6
+/// (float64: 1e-12) of the mean diagonal is added, whose bias refinement removes; empty columns (a diagonal
+/// of 0) are made to stand by themselves. Null, on all ranks, where the matrix is not positive definite to
+/// working precision. @collective
 std::unique_ptr<GramFactor> factor_gram(Communicator& world, at::Tensor gram);
 /// Floating-point operations of each of so many ranks.
 double factor_flops(std::int64_t neurons, int ranks);

@@ -13,19 +13,19 @@ namespace weft {
 /// The same frames of every shard's columns, by shard: (frames x size of the shard) each, in one buffer.
 using ColumnBlocks = std::vector<at::Tensor>;
 
-/// All columns at the frames that `own`, (frames x own columns), holds of this shard's. Few frames at a time: no
-/// rank is to hold all of them. @collective over the row shards.
+/// All columns at the frames that `own`, (frames x own columns), holds of this shard's. Few frames at a time:
+/// no rank is to hold all of them. @collective over the row shards.
 ColumnBlocks gather_columns(Communicator& rows, const RowPartition& partition, at::Tensor own);
 
-/// How many frames to gather at a time: all of them where there is nothing to gather, else as many as about 128 MB
-/// hold.
+/// How many frames to gather at a time: all of them where there is nothing to gather, else as many as about
+/// 128 MB hold.
 std::int64_t gathered_frames(const ProcessGrid& grid, const RowPartition& partition);
 
 /// Adds a' Psi, (columns of a x N), to `sum`, where Psi comes in blocks. Local.
 void add_transposed_product(const at::Tensor& a, const ColumnBlocks& psi, at::Tensor& sum);
 
-/// G = Psi' Psi, (N x N), added up over blocks of frames. Each tile of the upper triangle is formed by one rank of
-/// a row of the grid, each replica adds its own frames.
+/// G = Psi' Psi, (N x N), added up over blocks of frames. Each tile of the upper triangle is formed by one
+/// rank of a row of the grid, each replica adds its own frames.
 class GramMatrix {
  public:
   GramMatrix(const ProcessGrid& grid, const RowPartition& partition, at::ScalarType type);
@@ -34,8 +34,8 @@ class GramMatrix {
   void add(const ColumnBlocks& psi);
   /// Floating-point operations that this rank does to add so many frames.
   double flops(std::int64_t frames) const;
-  /// The sum over all ranks' tiles and frames, row-major; only the upper triangle means anything. The object is
-  /// empty afterwards. @collective over the grid.
+  /// The sum over all ranks' tiles and frames, row-major; only the upper triangle means anything. The object
+  /// is empty afterwards. @collective over the grid.
   at::Tensor take();
 
  private:

@@ -15,8 +15,8 @@
 
 namespace weft {
 
-/// A psi with everything linear solved for: what is left of the sampled rows, and with what. float64 but the weights;
-/// `frames` are this replica's.
+/// A psi with everything linear solved for: what is left of the sampled rows, and with what. float64 but the
+/// weights; `frames` are this replica's.
 struct PsiEvaluation {
   double residual = 0;   ///< rms of the remainder over the rms of y
   at::Tensor rest_phi;   ///< (R x frames x M) the splines of each row's phi, projected off psi(x)
@@ -33,23 +33,23 @@ struct PsiNormalEquations {
   at::Tensor gradient;  ///< J'r, (unknowns x 1): minus the gradient, which the approximation leaves exact
 };
 
-/// The nonlinear least-squares problem for psi that some postsynaptic rows and frames pose, their connectivity and
-/// phi projected out (Golub & Pereyra 1973; Kaufman 1975). All calls but the accessors are collective over the grid,
-/// with the same result on every rank.
+/// The nonlinear least-squares problem for psi that some postsynaptic rows and frames pose, their
+/// connectivity and phi projected out (Golub & Pereyra 1973; Kaufman 1975). All calls but the accessors are
+/// collective over the grid, with the same result on every rank.
 class PsiProblem {
  public:
-  /// `rows` of W and `frames` of the dataset, of which each replica takes its share. Grid, signals and log must
-  /// outlive the problem.
+  /// `rows` of W and `frames` of the dataset, of which each replica takes its share. Grid, signals and log
+  /// must outlive the problem.
   PsiProblem(const ProcessGrid& grid, const NeuronSignals& signals, std::vector<std::int64_t> rows,
-             const Frames& frames, std::int64_t psi_splines, std::int64_t phi_splines, const EquationForm& form,
-             WorkLog& log);
+             const Frames& frames, std::int64_t psi_splines, std::int64_t phi_splines,
+             const EquationForm& form, WorkLog& log);
 
   /// `psi` is (groups x psi splines). @throws NumericalBreakdown on all ranks.
   PsiEvaluation evaluate(const std::vector<double>& psi);
   /// At the psi that was evaluated last. @throws NumericalBreakdown on all ranks.
   PsiNormalEquations linearise(const PsiEvaluation& evaluation) const;
-  /// `count` other rows for each end of psi, with the strongest weights from the neurons that own the most extreme
-  /// activity: the ends are seen only through them. To be called after an evaluation.
+  /// `count` other rows for each end of psi, with the strongest weights from the neurons that own the most
+  /// extreme activity: the ends are seen only through them. To be called after an evaluation.
   std::vector<std::int64_t> rows_that_hear_the_ends(std::int64_t count) const;
 
   const std::vector<std::int64_t>& rows() const { return rows_; }
@@ -65,7 +65,8 @@ class PsiProblem {
   at::Tensor series_of_rows(const Frames& frames) const;
   at::Tensor weights_from(const std::vector<std::int64_t>& neurons) const;
   at::Tensor project(const at::Tensor& values, at::Tensor* coefficients) const;
-  void solve_rows(PsiEvaluation& evaluation, const at::Tensor& projected, const at::Tensor& coefficients) const;
+  void solve_rows(PsiEvaluation& evaluation, const at::Tensor& projected,
+                  const at::Tensor& coefficients) const;
 
   const ProcessGrid& grid_;
   const NeuronSignals& signals_;

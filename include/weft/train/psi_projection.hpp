@@ -14,18 +14,21 @@
 
 namespace weft {
 
-/// Projects series off the span of Psi = psi(x), (frames x N), for one psi: the linear half of variable projection.
-/// Columns of Psi have mean 0 and variance 1. All calls are collective over the grid; series are (own frames x any
-/// number), the same on every shard, and each replica has its own frames.
+/// Projects series off the span of Psi = psi(x), (frames x N), for one psi: the linear half of variable
+/// projection. Columns of Psi have mean 0 and variance 1. All calls are collective over the grid; series are
+/// (own frames x any number), the same on every shard, and each replica has its own frames.
 class PsiProjection {
  public:
-  /// Forms the Gram matrix and factors it. `frames` are this replica's; grid and signals must outlive the object.
+  /// Forms the Gram matrix and factors it. `frames` are this replica's; grid and signals must outlive the
+  /// object.
   /// @throws NumericalBreakdown on all ranks.
-  PsiProjection(const ProcessGrid& grid, const NeuronSignals& signals, const std::vector<std::int64_t>& frames,
-                const std::vector<double>& psi, const EquationForm& form, WorkLog& log);
+  PsiProjection(const ProcessGrid& grid, const NeuronSignals& signals,
+                const std::vector<std::int64_t>& frames, const std::vector<double>& psi,
+                const EquationForm& form, WorkLog& log);
 
-  /// What is left of the columns of `values`, float64. A second round refines the first: it removes its rounding and
-  /// the ridge's bias. `coefficients`, unless null, become (columns x N) float64, in units of the scaled Psi.
+  /// What is left of the columns of `values`, float64. A second round refines the first: it removes its
+  /// rounding and the ridge's bias. `coefficients`, unless null, become (columns x N) float64, in units of
+  /// the scaled Psi.
   /// @throws NumericalBreakdown on all ranks, where the refinement does not refine.
   at::Tensor project(const at::Tensor& values, at::Tensor* coefficients) const;
   /// Floating-point operations of this rank for so many columns.
@@ -34,7 +37,6 @@ class PsiProjection {
   at::Tensor filters(const at::Tensor& unit) const;
 
   const ColumnScaling& scaling() const { return scaling_; }
-  std::vector<double> pivots() const { return factor_->pivots(); }
 
  private:
   void factor(WorkLog& log);

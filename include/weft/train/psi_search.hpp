@@ -16,18 +16,17 @@ struct PsiSearchOptions {
   std::int64_t rows = 8;          ///< postsynaptic rows that psi is found from
   std::int64_t last_rows = 32;    ///< the same, of the last steps
   std::int64_t noisy_rows = 64;   ///< the same, where y is noisy
-  std::int64_t max_steps = 20;
   EquationForm form;
   std::uint64_t seed = 0;
 };
 
 /// psi, and the phi of the sampled rows.
 struct PsiSearchResult {
-  std::vector<double> psi;          ///< (groups x K), each group of mean 0 and variance 1 over the data
-  std::vector<std::int64_t> rows;   ///< the postsynaptic rows of the last step
-  std::vector<double> phi;          ///< (rows x M) coefficients of their phi, up to what psi and a constant can do
-  std::vector<double> metric;       ///< (rows x M x M) how much the data feel of each phi: Phi' Phi off psi
-  double total_squares = 0;         ///< of the sampled y
+  std::vector<double> psi;         ///< (groups x K), each group of mean 0 and variance 1 over the data
+  std::vector<std::int64_t> rows;  ///< the postsynaptic rows of the last step
+  std::vector<double> phi;     ///< (rows x M) coefficients of their phi, up to what psi and a constant can do
+  std::vector<double> metric;  ///< (rows x M x M) how much the data feel of each phi: Phi' Phi off psi
+  double total_squares = 0;    ///< of the sampled y
   double residual_squares = 0;
   double degrees_of_freedom = 0;
   std::int64_t frames = 0;
@@ -39,18 +38,22 @@ struct PsiSearchResult {
 };
 
 /// Finds psi by variable projection (Golub & Pereyra 1973, in Kaufman's form of 1975): Gauss-Newton on the K
-/// coefficients of psi, with the connectivity of a few rows and their phi projected out exactly at each step. When the
-/// residual is under 0.1, rows are added that hear the neurons which own the most extreme activity; when it is under
-/// 1e-4, or does not fall any more, the last steps are done on more rows and frames. Stops where the predicted gain is
-/// below K / 2 in chi squared, or, under a residual of 1e-3, below 4 %. @collective over the grid.
+/// coefficients of psi, with the connectivity of a few rows and their phi projected out exactly at each step.
+/// When the residual is under 0.1, rows are added that hear the neurons which own the most extreme activity;
+/// when it is under 1e-4, or does not fall any more, the last steps are done on more rows and frames. Stops
+/// where the predicted gain is below K / 2 in chi squared, or, under a residual of 1e-3, below 4 %.
+/// @collective over the grid.
 /// @throws NumericalBreakdown on all ranks.
 PsiSearchResult find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
                          const PsiSearchOptions& options, WorkLog& log);
 
-/// Floating-point operations of one evaluation of psi with its derivative, of one rank: what progress is reckoned by.
+/// Floating-point operations of one evaluation of psi with its derivative, of one rank: what progress is
+/// reckoned by.
 double psi_step_flops(const ProcessGrid& grid, const NeuronSignals& signals, const PsiSearchOptions& options);
 
-/// Frames that the search takes where y is clean: a quarter more than unknowns of a row, up to 4 N where N is small.
-std::int64_t psi_search_frames(std::int64_t neurons, std::int64_t phi_splines);
+/// Frames that the search begins with: a quarter more than unknowns of a row, up to 4 N where N is small.
+std::int64_t psi_search_frames(std::int64_t neurons, std::int64_t groups, const PsiSearchOptions& options);
+/// Frames that its last steps take where y is clean: all, as far as work and memory allow.
+std::int64_t last_search_frames(std::int64_t neurons, std::int64_t groups, const PsiSearchOptions& options);
 
 }  // namespace weft

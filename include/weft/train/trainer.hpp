@@ -15,12 +15,13 @@ class Trainer {
   virtual ~Trainer() = default;
 
   /// Runs to the end. @collective over the process grid.
-  /// @throws UserError on all ranks where training diverges, UnidentifiableError where the data hold no answer.
+  /// @throws UserError on all ranks where training diverges, UnidentifiableError where the data hold no
+  /// answer.
   virtual void train(const ProgressSink& progress) = 0;
   /// What to save, as views into the trainer's memory. After `train`, until the trainer goes. Local.
   virtual ModelArrays arrays() const = 0;
-  /// What the method has to say of its own work, groups of metrics.json by name (docs/metrics.md); the same on
-  /// every rank. After `train`. Local.
+  /// What the method has to say of its own work, groups of metrics.json by name (docs/metrics.md); the same
+  /// on every rank. After `train`. Local.
   virtual nlohmann::json findings() const = 0;
   virtual std::int64_t steps_done() const = 0;
 };

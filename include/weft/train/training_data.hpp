@@ -23,11 +23,11 @@ struct TrainingFrames {
 struct TrainingData {
   RowPartition partition;
   int shard = 0;
-  at::Tensor activity;       ///< (T x rows) float32, time first
-  at::Tensor derivative;     ///< (T x rows) float32 [1 / time units]
+  at::Tensor activity;    ///< (T x rows) float32, time first
+  at::Tensor derivative;  ///< (T x rows) float32 [1 / time units]
   TrainingFrames frames;
-  double activity_scale = 1; ///< xnorm: activity_scale_of the standard deviation of all activity
-  bool differences = false;  ///< the derivative was made by forward differences of the activity
+  double activity_scale = 1;  ///< xnorm: activity_scale_of the standard deviation of all activity
+  bool differences = false;   ///< the derivative was made by forward differences of the activity
 };
 
 /// Reads this shard's columns. A dataset without derivatives gets forward differences within each trajectory,

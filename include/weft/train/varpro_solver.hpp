@@ -17,18 +17,20 @@
 
 namespace weft {
 
-/// The closed form (docs/closed-form.md): for a given psi the model is linear in W and in any basis of phi_i, and all
-/// rows share one Gram matrix, so psi is found first, from a few rows, by variable projection, then every row is one
-/// linear solve. The plain equations in float32 come first; where their arithmetic breaks down it goes to float64,
-/// then to differences in time, and says so. Rows and time series are sharded, frames are split over replicas. The
-/// same to rounding for any process grid.
+/// The closed form (docs/closed-form.md): for a given psi the model is linear in W and in any basis of phi_i,
+/// and all rows share one Gram matrix, so psi is found first, from a few rows, by variable projection, then
+/// every row is one linear solve. The plain equations in float32 come first; where their arithmetic breaks
+/// down it goes to float64, then to differences in time, and says so. Rows and time series are sharded,
+/// frames are split over replicas. The same to rounding for any process grid.
 class VarproSolver final : public Trainer {
  public:
-  /// `psi_groups` is empty for one psi, else the group of each neuron, from 0. `grid` must outlive the solver.
+  /// `psi_groups` is empty for one psi, else the group of each neuron, from 0. `grid` must outlive the
+  /// solver.
   VarproSolver(const ProcessGrid& grid, TrainingData data, const TrainingConfig& config,
                std::vector<std::int64_t> psi_groups, std::uint64_t seed);
 
-  /// @throws UserError where the config cannot be met; UnidentifiableError where the data hold no answer; on all ranks.
+  /// @throws UserError where the config cannot be met; UnidentifiableError where the data hold no answer; on
+  /// all ranks.
   void train(const ProgressSink& progress) override;
   ModelArrays arrays() const override;
   nlohmann::json findings() const override;
@@ -37,7 +39,6 @@ class VarproSolver final : public Trainer {
 
   const SplineNetwork& network() const { return *network_; }
   const Identifiability& identifiability() const { return identifiability_; }
-  const RowSolution& solution() const { return solution_; }
 
   /// The first form to try; for tests and for those who want double precision whatever it costs.
   void start_from(const EquationForm& form) { form_ = form; }
@@ -45,6 +46,8 @@ class VarproSolver final : public Trainer {
  private:
   void solve(WorkLog& log);
   void solve_in_form(const FrameChoice& frames, WorkLog& log);
+  PhiShapes agreed_shapes() const;
+  void announce() const;
   bool fall_back(const std::string& reason);
   void assemble();
   void set_latents();

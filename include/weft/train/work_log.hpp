@@ -10,8 +10,8 @@
 
 namespace weft {
 
-/// Keeps account of a long computation: seconds and floating-point operations of each phase, for the metrics, and
-/// the progress that a person sees. Local.
+/// Keeps account of a long computation: seconds and floating-point operations of each phase, for the metrics,
+/// and the progress that a person sees. Local.
 class WorkLog {
  public:
   struct Phase {
@@ -47,7 +47,8 @@ class WorkLog {
     Clock(WorkLog& log, std::string name, double flops)
         : log_(log), name_(std::move(name)), flops_(flops), start_(std::chrono::steady_clock::now()) {}
     ~Clock() {
-      log_.book(name_, std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(), flops_);
+      log_.book(name_, std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(),
+                flops_);
     }
 
    private:

@@ -93,7 +93,8 @@ std::vector<T> tile_rows(const T* w, std::int64_t columns, std::int64_t rows) {
   std::vector<T> tiled(static_cast<std::size_t>(tiles * columns * kRowTile), T{0});
   for (std::int64_t j = 0; j < columns; ++j)
     for (std::int64_t r = 0; r < rows; ++r)
-      tiled[static_cast<std::size_t>(((r / kRowTile) * columns + j) * kRowTile + r % kRowTile)] = w[j * rows + r];
+      tiled[static_cast<std::size_t>(((r / kRowTile) * columns + j) * kRowTile + r % kRowTile)] =
+          w[j * rows + r];
   return tiled;
 }
 

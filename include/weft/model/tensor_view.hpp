@@ -11,7 +11,7 @@
 
 namespace weft {
 
-/// A tensor as a checkpoint takes it.
+/// A dense float32 or float64 tensor as a checkpoint takes it; it must outlive the view. Local.
 inline ArrayView view_of(std::string name, const at::Tensor& tensor) {
   ArrayView view{std::move(name), tensor.sizes().vec(), std::span<const float>()};
   const auto count = static_cast<std::size_t>(tensor.numel());
@@ -24,6 +24,7 @@ inline ArrayView view_of(std::string name, const at::Tensor& tensor) {
   return view;
 }
 
+/// The same of numbers in a row.
 template <typename T>
 ArrayView view_of(std::string name, const std::vector<T>& values) {
   return {std::move(name), {static_cast<std::int64_t>(values.size())}, std::span<const T>(values)};
