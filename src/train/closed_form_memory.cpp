@@ -13,8 +13,9 @@ std::int64_t closed_form_bytes(const ClosedFormSize& size) {
   const std::int64_t gram = b * size.neurons * size.neurons;
 
   // Of each sampled row and frame: y and its splines, and what is left of them; then the sensitivities as
-  // they are, as they are projected, and what is left of them.
-  const std::int64_t numbers = 2 * size.phi_splines + 2 + (b == 4 ? 5 : 6) * size.psi_unknowns / 2;
+  // they are, as they are projected, and what is left of them; and what their sum over ranks takes.
+  const std::int64_t halves = (b == 4 ? 5 : 6) + (size.shards > 1 ? 1 : 0);
+  const std::int64_t numbers = 2 * size.phi_splines + 2 + halves * size.psi_unknowns / 2;
   const std::int64_t search = b * size.psi_frames * n + 8 * size.sampled_rows * numbers * size.psi_frames;
 
   const std::int64_t chunk = std::min(row_solver_chunk(size.neurons), size.psi_frames);
