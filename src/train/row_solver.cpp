@@ -10,7 +10,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_pinv.h>
 #include <ATen/ops/zeros.h>
 
