@@ -2,29 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
-#include "weft/comm/communicator.hpp"
+#include "weft/comm/sums.hpp"
 #include "weft/core/row_partition.hpp"
 
 namespace weft {
-
-/// Element by element, in place. @collective
-template <typename T>
-void sum_over_ranks(Communicator& group, std::span<T> values) {
-  group.all_reduce(values, Reduction::sum).wait();
-}
-
-/// The ranks' blocks one after the other, on every rank. @collective
-template <typename T>
-std::vector<T> gather_blocks(Communicator& group, std::vector<T> own,
-                             const std::vector<std::int64_t>& counts) {
-  std::vector<T> gathered(std::accumulate(counts.begin(), counts.end(), std::int64_t{0}));
-  group.all_gather(std::span<T>(own), std::span<T>(gathered), counts).wait();
-  return gathered;
-}
 
 /// At most `limit` of the numbers 0 to count - 1, ascending, evenly spaced, 0 among them.
 inline std::vector<std::int64_t> evenly_spaced(std::int64_t count, std::int64_t limit) {

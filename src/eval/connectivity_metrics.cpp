@@ -80,7 +80,7 @@ ConnectivityMetrics compare_connectivity(Communicator& rows, const RecoveredMode
       for (int i = 0; i < sums; ++i) s[i] += own[i];
     });
   });
-  sum_over_ranks<double>(rows, s);
+  sum_over<double>(rows, s);
 
   ConnectivityMetrics metrics;
   if (s[count] == 0) return metrics;

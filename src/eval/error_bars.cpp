@@ -78,7 +78,7 @@ ErrorBars measure_error_bars(Communicator& rows, const RecoveredModel& model, co
       add(total, own);
     });
   });
-  sum_over_ranks<double>(rows, total);
+  sum_over<double>(rows, total);
 
   ErrorBars bars;
   if (total[weights] == 0) return bars;

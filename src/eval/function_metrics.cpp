@@ -83,7 +83,7 @@ PhiErrors compare_phi(Communicator& rows, const RecoveredModel& model, const Gau
       }
     }
   }
-  sum_over_ranks<double>(rows, squares);
+  sum_over<double>(rows, squares);
   const double points = static_cast<double>(model.partition().rows()) * static_cast<double>(x.size());
   PhiErrors errors{.rms_error = std::sqrt(squares[0] / points), .relative_rms_error = {}};
   if (squares[1] > 0) errors.relative_rms_error = std::sqrt(squares[0] / squares[1]);

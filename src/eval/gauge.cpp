@@ -97,7 +97,7 @@ double fit_offset(Communicator& rows, const RecoveredModel& model, std::span<con
     products[0] += phi_zero[row] * row_sums[row];
     products[1] += row_sums[row] * row_sums[row];
   }
-  sum_over_ranks<double>(rows, products);
+  sum_over<double>(rows, products);
   if (!std::isfinite(products[1])) throw not_finite("W");
   if (!std::isfinite(products[0])) throw not_finite("phi");
   return products[1] > 0 ? products[0] / products[1] : 0;
@@ -126,7 +126,7 @@ ActivityStatistics measure_activity(Communicator& rows, const Dataset& dataset,
   });
   std::array<double, 2> sums{own.sum, own.squares};
   std::array<double, 2> extremes{-own.minimum, own.maximum};
-  sum_over_ranks<double>(rows, sums);
+  sum_over<double>(rows, sums);
   rows.all_reduce(std::span<double>(extremes), Reduction::max).wait();
   const double count = static_cast<double>(info.frames) * static_cast<double>(info.neurons);
   const double deviations = std::max(0.0, sums[1] - sums[0] * sums[0] / count);

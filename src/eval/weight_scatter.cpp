@@ -64,7 +64,7 @@ double shown_limit(Communicator& rows, const RecoveredModel& model, const Gauge&
       largest_true = std::max(largest_true, std::abs(true_weight));
     });
   });
-  sum_over_ranks(rows, learned.counts());
+  sum_over(rows, learned.counts());
   rows.all_reduce(std::span<double>(&largest_true, 1), Reduction::max).wait();
   const double limit = std::max(largest_true, learned.quantile(kShownFraction));
   return limit > 0 ? limit : 1;
@@ -87,7 +87,7 @@ WeightScatter scatter_weights(Communicator& rows, const RecoveredModel& model, c
       ++counts[shown ? bin(learned) * bins + bin(true_weight) : bins * bins];
     });
   });
-  sum_over_ranks<std::int64_t>(rows, counts);
+  sum_over<std::int64_t>(rows, counts);
 
   WeightScatter scatter{
       .edges = linear_grid(-limit, limit, bins + 1), .counts = {}, .outside = counts.back()};

@@ -97,6 +97,12 @@ Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
 const CheckpointInfo& Checkpoint::info() const { return impl_->manifest.info; }
 const fs::path& Checkpoint::folder() const { return impl_->folder; }
 
+void Checkpoint::require_neurons(std::int64_t neurons) const {
+  if (info().neurons == neurons) return;
+  throw UserError({folder().string(), fmt::format("{} neurons", info().neurons),
+                   fmt::format("{}, as in the dataset", neurons), "train again, or name the right run"});
+}
+
 bool Checkpoint::has(const std::string& name) const {
   return impl_->open(impl_->manifest.shards.front()).has_dataset(name) ||
          impl_->open(impl_->manifest.common).has_dataset(name);

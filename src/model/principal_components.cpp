@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "weft/comm/sums.hpp"
 #include "weft/model/symmetric_eigen.hpp"
 
 namespace weft {
@@ -27,8 +28,8 @@ Moments sum_moments(Communicator& rows, std::span<const double> curves, std::int
         moments.products[i * points + j] += curves[start + i] * curves[start + j];
     }
   }
-  rows.all_reduce(std::span<double>(moments.sum), Reduction::sum).wait();
-  rows.all_reduce(std::span<double>(moments.products), Reduction::sum).wait();
+  sum_over(rows, std::span<double>(moments.sum));
+  sum_over(rows, std::span<double>(moments.products));
   return moments;
 }
 

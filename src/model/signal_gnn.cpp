@@ -134,11 +134,7 @@ at::Tensor SignalGnn::phi_input(const at::Tensor& x) const {
 }
 
 SignalGnn load_signal_gnn(const Checkpoint& checkpoint, const RowPartition& partition, int shard) {
-  if (checkpoint.info().neurons != partition.rows()) {
-    throw UserError({checkpoint.folder().string(), fmt::format("{} neurons", checkpoint.info().neurons),
-                     fmt::format("{}, as in the dataset", partition.rows()),
-                     "train again, or name the right run"});
-  }
+  checkpoint.require_neurons(partition.rows());
   SignalGnn model = SignalGnn::empty(partition, shard, at::kFloat);
   const GlobalRow first{model.first_row()};
   load_rows(checkpoint, "connectivity", first, model.connectivity);

@@ -239,10 +239,7 @@ ModelArrays arrays_of(const SplineNetwork& network) {
 
 SplineNetwork load_spline_network(const Checkpoint& checkpoint, const RowPartition& partition, int shard) {
   const std::int64_t neurons = partition.rows();
-  if (checkpoint.info().neurons != neurons) {
-    throw UserError({checkpoint.folder().string(), fmt::format("{} neurons", checkpoint.info().neurons),
-                     fmt::format("{}, as in the dataset", neurons), "train again, or name the right run"});
-  }
+  checkpoint.require_neurons(neurons);
   const Source source(checkpoint, partition, shard);
   const std::vector<double> axis = source.common("spline/axis", 3);
   SplineNetwork network{partition, shard};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 
 namespace weft {
@@ -28,11 +29,9 @@ void ObservationNoise::watch(std::span<const float> derivative) {
 void ObservationNoise::settle(Communicator& shards, const RowPartition& partition) {
   require(values_watched_ > 0, "the noise on the derivative is sized by steps of the burn-in");
   // Each neuron's sums go to all ranks, which add them in one order.
-  const auto mean_over_neurons = [&](std::vector<double>& own) {
-    std::vector<double> all(static_cast<std::size_t>(own_.neurons));
-    shards.all_gather(std::span(own), std::span(all), partition.sizes()).wait();
+  const auto mean_over_neurons = [&](const std::vector<double>& own) {
     double total = 0;
-    for (const double value : all) total += value;
+    for (const double value : gather_blocks(shards, own, partition.sizes())) total += value;
     return total / (values_watched_ * static_cast<double>(own_.neurons));
   };
   const double mean = mean_over_neurons(sums_);

@@ -69,9 +69,9 @@ void ColumnScaling::apply(at::Tensor& values) const {
 ColumnScaling scale_columns(const ProcessGrid& grid, const RowPartition& partition, ColumnMoments moments) {
   Communicator& replicas = grid.replicas();
   auto frames = static_cast<double>(moments.frames);
-  replicas.all_reduce(std::span<double>(moments.sum), Reduction::sum).wait();
-  replicas.all_reduce(std::span<double>(moments.squares), Reduction::sum).wait();
-  replicas.all_reduce(std::span<double>(&frames, 1), Reduction::sum).wait();
+  sum_over(replicas, std::span<double>(moments.sum));
+  sum_over(replicas, std::span<double>(moments.squares));
+  frames = sum_over(replicas, frames);
   const std::size_t columns = moments.sum.size();
   ColumnScaling result;
   std::vector<double> deviation(columns);
@@ -79,7 +79,7 @@ ColumnScaling scale_columns(const ProcessGrid& grid, const RowPartition& partiti
     result.mean.push_back(moments.sum[j] / frames);
     deviation[j] = std::sqrt(std::max(0.0, moments.squares[j] / frames - result.mean[j] * result.mean[j]));
   }
-  const double least = kSilent * median(gather_neuron_values(grid.rows(), partition, deviation));
+  const double least = kSilent * median(gather_blocks(grid.rows(), deviation, partition.sizes()));
   double silent = 0;
   for (std::size_t j = 0; j < columns; ++j) {
     // A constant's deviation is what rounding leaves of its mean.
@@ -87,7 +87,7 @@ ColumnScaling scale_columns(const ProcessGrid& grid, const RowPartition& partiti
     result.scale.push_back(varies ? 1 / deviation[j] : 0);
     silent += varies ? 0 : 1;
   }
-  grid.rows().all_reduce(std::span<double>(&silent, 1), Reduction::sum).wait();
+  silent = sum_over(grid.rows(), silent);
   result.silent = static_cast<std::int64_t>(silent);
   return result;
 }

@@ -4,6 +4,8 @@
 #include <bit>
 #include <vector>
 
+#include "weft/comm/sums.hpp"
+
 namespace weft {
 namespace {
 
@@ -35,9 +37,7 @@ std::vector<std::int64_t> hash_columns(const TrainingData& data) {
 
 std::optional<std::pair<std::int64_t, std::int64_t>> find_equal_neurons(Communicator& rows,
                                                                         const TrainingData& data) {
-  std::vector<std::int64_t> own = hash_columns(data);
-  std::vector<std::int64_t> all(static_cast<std::size_t>(data.partition.rows()));
-  rows.all_gather(std::span<std::int64_t>(own), std::span<std::int64_t>(all), data.partition.sizes()).wait();
+  const std::vector<std::int64_t> all = gather_blocks(rows, hash_columns(data), data.partition.sizes());
   std::vector<std::pair<std::int64_t, std::int64_t>> sorted;
   for (std::size_t j = 0; j < all.size(); ++j)
     if (all[j] != 0) sorted.emplace_back(all[j], static_cast<std::int64_t>(j));

@@ -30,7 +30,9 @@ double ridge_of(const at::Tensor& gram) { return gram.scalar_type() == at::kDoub
 /// G = U' U, with U upper triangular, row-major; what lies below the diagonal means nothing.
 class ReplicatedFactor final : public GramFactor {
  public:
-  ReplicatedFactor(Communicator& world, at::Tensor gram) : world_(world), u_(std::move(gram)) {}
+  /// `gram` with its ridge.
+  ReplicatedFactor(Communicator& world, at::Tensor gram, double ridge)
+      : world_(world), u_(std::move(gram)), ridge_(ridge) {}
 
   /// False, on all ranks, where a pivot is not positive.
   bool factor();
@@ -38,6 +40,7 @@ class ReplicatedFactor final : public GramFactor {
   double solve_flops(std::int64_t right_hand_sides) const override {
     return 2.0 * static_cast<double>(size() * size() * right_hand_sides);
   }
+  double ridge() const override { return ridge_; }
   std::vector<double> pivots() const override;
   std::vector<double> inverse_diagonal() const override;
 
@@ -54,6 +57,7 @@ class ReplicatedFactor final : public GramFactor {
 
   Communicator& world_;
   at::Tensor u_;
+  double ridge_;
   std::vector<at::Tensor> inverses_;  ///< of the diagonal blocks
 };
 
@@ -147,7 +151,7 @@ std::vector<double> ReplicatedFactor::inverse_diagonal() const {
     const at::Tensor lengths = rows.square().sum(1, false, at::kDouble);
     std::copy_n(lengths.const_data_ptr<double>(), count, diagonal.begin() + first);
   }
-  world_.all_reduce(std::span<double>(diagonal), Reduction::sum).wait();
+  sum_over(world_, std::span<double>(diagonal));
   return diagonal;
 }
 
@@ -163,8 +167,9 @@ std::unique_ptr<GramFactor> factor_gram(Communicator& world, at::Tensor gram) {
   at::Tensor diagonal = gram.diagonal();
   const double mean = diagonal.sum(at::kDouble).item<double>() / static_cast<double>(gram.size(0));
   diagonal.masked_fill_(diagonal == 0, mean);
-  diagonal.add_(ridge_of(gram) * mean);
-  auto factor = std::make_unique<ReplicatedFactor>(world, std::move(gram));
+  const double ridge = ridge_of(gram) * mean;
+  diagonal.add_(ridge);
+  auto factor = std::make_unique<ReplicatedFactor>(world, std::move(gram), ridge);
   if (!factor->factor()) return nullptr;
   return factor;
 }

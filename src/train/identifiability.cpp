@@ -26,6 +26,9 @@ constexpr double kMisfit = 0.03;  // relative residual that noise alone must exp
 constexpr double kWhite = 0.3;    // autocorrelation of a residual that is not noise
 constexpr double kStuck = 0.9;    // of the first residual, at the end of the search
 constexpr double kWorseRows = 3;  // residual of all rows over that of the sampled ones
+constexpr double kUncertainScale = 0.01;
+constexpr double kResolved = 0.95;  // share of W that the data determine
+constexpr double kUndetermined = 0.5;
 constexpr double kOverfit = 0.1;  // of R^2, in the fit over out of it
 
 /// The squares of first and of second differences of the activity, on a part of the frames.
@@ -136,10 +139,28 @@ void judge_columns(Identifiability& result, const RowSolution& solution, std::in
   }
 }
 
+void judge_scale(Identifiability& result, double scale_error) {
+  if (scale_error <= kUncertainScale) return;
+  limit(
+      result,
+      fmt::format("the scale of W is known to {:.2g} % only: no offset of psi takes the phi of all neurons "
+                  "to 0 at 0, for inputs that never change, such as those of silent neurons, look like phi; "
+                  "compare weights with each other, or leave silent neurons out",
+                  100 * scale_error));
+}
+
 void judge_fit(Identifiability& result, const PsiSearchResult& search, const PhiShapes& shapes,
                const RowSolution& solution) {
   const double residual = solution.residuals.back();
-  if (residual > kMisfit && solution.residual_autocorrelation > kWhite) {
+  const bool white = solution.residual_autocorrelation <= kWhite;
+  if (!white && residual <= kMisfit) {
+    limit(result,
+          fmt::format("what the model leaves of the derivative ({:.2g}) goes on from frame to frame "
+                      "(autocorrelation {:.2f}): it is the error of splines and rounding, no noise, and the "
+                      "error bars, which take it for noise, are too small; take them for a lower bound",
+                      residual, solution.residual_autocorrelation));
+  }
+  if (!white && residual > kMisfit) {
     limit(result,
           fmt::format("the model leaves {:.2g} of the derivative, and what it leaves goes on from frame to "
                       "frame (autocorrelation {:.2f}), so it is no noise: perhaps psi is not shared; give "
@@ -168,6 +189,14 @@ void judge_fit(Identifiability& result, const PsiSearchResult& search, const Phi
   }
 }
 
+std::string unresolved(double resolution) {
+  return fmt::format(
+      "the activity goes in so few directions that it determines only {:.2g} % of the weights, whatever "
+      "their "
+      "error bars say; record longer, or with more varied activity",
+      100 * resolution);
+}
+
 void judge_answer(Identifiability& result, const RowSolution& solution, double error) {
   const double residual = solution.residuals.back();
   const double fitted = 1 - residual * residual;
@@ -177,6 +206,11 @@ void judge_answer(Identifiability& result, const RowSolution& solution, double e
         fmt::format("frames held out are predicted with R^2 {:.3g}, those fitted with {:.3g}: too few frames "
                     "for so many weights; record more",
                     *solution.validation_r2, fitted));
+  }
+  if (solution.resolution < kUndetermined) {
+    void_answer(result, unresolved(solution.resolution));
+  } else if (solution.resolution < kResolved) {
+    limit(result, unresolved(solution.resolution));
   }
   if (error > kDrowned) {
     void_answer(result,
@@ -235,7 +269,8 @@ nlohmann::json Identifiability::to_json() const {
 }
 
 Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiSearchResult& search,
-                      const PhiShapes& shapes, const RowSolution& solution, SplineNetwork& network) {
+                      const PhiShapes& shapes, const RowSolution& solution, double scale_error,
+                      SplineNetwork& network) {
   const std::int64_t saturated = mark_columns(network);
   const double error = error_to_weight(rows, network);
   Identifiability result;
@@ -244,11 +279,14 @@ Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiS
                     {"silent_neurons", solution.silent_columns},
                     {"saturated_neurons", saturated},
                     {"weak_directions", solution.weak_directions},
+                    {"resolution", solution.resolution},
                     {"error_to_weight", error},
+                    {"scale_error", scale_error},
                     {"residual_autocorrelation", solution.residual_autocorrelation}};
   if (outlook.white_noise) result.numbers["white_noise_of_differences"] = *outlook.white_noise;
   judge_data(result, outlook);
   judge_columns(result, solution, outlook.neurons, saturated);
+  judge_scale(result, scale_error);
   judge_fit(result, search, shapes, solution);
   judge_answer(result, solution, error);
   return result;

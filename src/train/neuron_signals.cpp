@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 #include "weft/kernels/spline_kernels.hpp"
 #include "weft/model/element_type.hpp"
@@ -19,6 +21,8 @@ namespace {
 
 // Points of the coordinate in a standard deviation of activity: fine where activity is dense.
 constexpr double kPerDeviation = 8;
+// Frames at which rounding is looked at.
+constexpr std::size_t kRoundingFrames = 200;
 // The ends of the axis lie a little outside the data, so that no sample is at the very end of a spline.
 constexpr double kPadding = 1e-4;
 
@@ -28,7 +32,7 @@ double standard_deviation(Communicator& rows, const at::Tensor& activity) {
           .to(at::kDouble);
   std::array<double, 3> sums{static_cast<double>(some.numel()), some.sum().item<double>(),
                              some.square().sum().item<double>()};
-  rows.all_reduce(std::span<double>(sums), Reduction::sum).wait();
+  sum_over(rows, std::span<double>(sums));
   const double mean = sums[1] / sums[0];
   return std::sqrt(std::max(0.0, sums[2] / sums[0] - mean * mean));
 }
@@ -101,6 +105,32 @@ at::Tensor NeuronSignals::psi_values(std::span<const std::int64_t> frames,
   const std::int64_t splines = std::ssize(coefficients) / groups;
   const std::vector<std::int32_t> first = first_entries(*this, splines);
   return values(*this, frames, coefficients, splines, first.data(), form);
+}
+
+std::vector<double> NeuronSignals::psi_rounding(std::span<const std::int64_t> frames,
+                                                std::span<const double> coefficients,
+                                                const EquationForm& form) const {
+  const std::int64_t splines = std::ssize(coefficients) / groups;
+  const UniformSplines basis(splines);
+  const std::size_t every = std::max<std::size_t>(1, frames.size() / kRoundingFrames);
+  const auto* const own_group = group.data() + partition.begin(shard);
+  std::vector<double> squares(static_cast<std::size_t>(rows()), 0);
+  for (std::size_t k = 0; k < frames.size(); k += every) {
+    const float* const u = coordinate.const_data_ptr<float>() + frames[k] * rows();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t j = 0; j < rows(); ++j) {
+      const auto own = coefficients.subspan(static_cast<std::size_t>(own_group[j] * splines),
+                                            static_cast<std::size_t>(splines));
+      const auto psi = [&](float at) { return basis.value(own, (at - axis.low) / axis.width); };
+      const double step = psi(std::nextafter(u[j], std::numeric_limits<float>::infinity())) - psi(u[j]);
+      squares[static_cast<std::size_t>(j)] += step * step;
+    }
+  }
+  // Rounding is uniform within a step, of variance a twelfth, and happens twice.
+  const auto looked_at = static_cast<double>((frames.size() + every - 1) / every);
+  const double scale = (form.differenced ? 4.0 : 2.0) / 12 / std::max(1.0, looked_at);
+  for (double& square : squares) square *= scale;
+  return squares;
 }
 
 at::Tensor NeuronSignals::shape_values(std::span<const std::int64_t> frames,

@@ -206,10 +206,10 @@ at::Tensor PsiProblem::weights_from(const std::vector<std::int64_t>& neurons) co
 std::vector<std::int64_t> PsiProblem::rows_that_hear_the_ends(std::int64_t count) const {
   std::vector<std::int64_t> chosen, taken = rows_;
   for (const at::Tensor& peak : {signals_.coordinate.amax(0), -signals_.coordinate.amin(0)}) {
-    const auto peaks = gather_neuron_values(grid_.rows(), signals_.partition, vector_of(peak));
+    const auto peaks = gather_blocks(grid_.rows(), vector_of(peak), signals_.partition.sizes());
     const at::Tensor weights = weights_from(largest(peaks, kOwnersPerEnd, {}));
     const auto scores =
-        gather_neuron_values(grid_.rows(), signals_.partition, vector_of(column_dots(weights, weights)));
+        gather_blocks(grid_.rows(), vector_of(column_dots(weights, weights)), signals_.partition.sizes());
     const std::vector<std::int64_t> more = largest(scores, count, taken);
     chosen.insert(chosen.end(), more.begin(), more.end());
     taken.insert(taken.end(), more.begin(), more.end());

@@ -14,6 +14,7 @@
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/zeros.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/philox.hpp"
 #include "weft/train/psi_problem.hpp"
 
@@ -49,7 +50,7 @@ std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
       counts[static_cast<std::size_t>(group * kBins + bin)] += 1;
     }
   }
-  rows.all_reduce(std::span<double>(counts), Reduction::sum).wait();
+  sum_over(rows, std::span<double>(counts));
   for (std::int64_t g = 0; g < signals.groups; ++g) {
     const auto begin = counts.begin() + g * kBins;
     const double total = std::accumulate(begin, begin + kBins, 0.0);

@@ -91,6 +91,7 @@ class RowSolver {
   void refine_enough();
   void measure();
   void validate();
+  void find_resolution(const std::vector<double>& scale, const std::vector<double>& inverse);
   void unscale();
   double products_flops(Chunk frames) const {
     return 2.0 * static_cast<double>(std::ssize(frames)) * static_cast<double>(neurons_ * rows_);
@@ -223,11 +224,10 @@ void RowSolver::solve_in_place(at::Tensor& right) const {
   const std::int64_t first = begin(grid_.replica());
   at::Tensor own = right.narrow(0, first, begin(grid_.replica() + 1) - first);
   log_.phase("rows: solves", factor_->solve_flops(own.size(0)), [&] { factor_->solve(own); });
-  if (ranks == 1) return;
-  std::vector<std::int64_t> counts;
-  for (std::int64_t rank = 0; rank < ranks; ++rank)
-    counts.push_back((begin(rank + 1) - begin(rank)) * neurons_);
-  grid_.replicas().all_gather(buffer_of(own), buffer_of(right), counts).wait();
+  for (std::int64_t rank = 0; rank < ranks; ++rank) {
+    at::Tensor solved = right.narrow(0, begin(rank), begin(rank + 1) - begin(rank));
+    broadcast(grid_.replicas(), solved, static_cast<int>(rank));
+  }
 }
 
 /// S_i = L'L - C_i Z_i, inverted.
@@ -353,25 +353,43 @@ void RowSolver::measure() {
       std::sqrt(sum_over(grid_.rows(), mean_squares.sum().item<double>()) * fitted / total_squares_));
 }
 
+/// What a ridge on the diagonal takes from W, for the one that was added and for the rounding of activity,
+/// which adds to the diagonal in the same way. `scale` and `inverse`: of all columns.
+void RowSolver::find_resolution(const std::vector<double>& scale, const std::vector<double>& inverse) {
+  const std::vector<double> rounding = gather_blocks(
+      grid_.rows(), signals_.psi_rounding(frames_.fit, psi_, form_), signals_.partition.sizes());
+  const auto frames = static_cast<double>(std::ssize(frames_.fit));
+  double sum = 0, heard = 0;
+  for (std::size_t j = 0; j < scale.size(); ++j) {
+    if (!(scale[j] > 0)) continue;
+    const double added = factor_->ridge() + frames * rounding[j] * scale[j] * scale[j];
+    sum += std::clamp(1 - added * inverse[j], 0.0, 1.0);
+    ++heard;
+  }
+  result_.resolution = heard > 0 ? sum / heard : 0;
+}
+
 /// W in the units of psi as given, and the constants, from the means of the series as they are.
 void RowSolver::unscale() {
-  const std::vector<double> scale = gather_neuron_values(grid_.rows(), signals_.partition, scaling_.scale);
+  const std::vector<double> scale = gather_blocks(grid_.rows(), scaling_.scale, signals_.partition.sizes());
   weights_.mul_(tensor_of(scale).to(form_.type));
 
-  result_.column_error = log_.phase("rows: error bars", factor_flops(neurons_, grid_.world().size()),
-                                    [&] { return factor_->inverse_diagonal(); });
-  factor_.reset();
+  const std::vector<double> inverse =
+      log_.phase("rows: error bars", factor_flops(neurons_, grid_.world().size()),
+                 [&] { return factor_->inverse_diagonal(); });
+  find_resolution(scale, inverse);
   for (std::size_t j = 0; j < scale.size(); ++j) {
-    result_.column_error[j] = scale[j] > 0 ? scale[j] * std::sqrt(std::max(0.0, result_.column_error[j]))
-                                           : std::numeric_limits<double>::infinity();
+    result_.column_error.push_back(scale[j] > 0 ? scale[j] * std::sqrt(std::max(0.0, inverse[j]))
+                                                : std::numeric_limits<double>::infinity());
   }
+  factor_.reset();
 
   if (form_.differenced) {
     form_.differenced = false;
     shape_means_.clear();
     find_means();
   }
-  const std::vector<double> mean = gather_neuron_values(grid_.rows(), signals_.partition, scaling_.mean);
+  const std::vector<double> mean = gather_blocks(grid_.rows(), scaling_.mean, signals_.partition.sizes());
   at::Tensor constant = tensor_of(y_mean_.mean);
   const at::Tensor psi_mean = tensor_of(mean);
   for (std::int64_t first = 0; first < rows_; first += kPanel) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <vector>
 
 #include <ATen/ops/zeros.h>
 
@@ -14,8 +13,8 @@ namespace {
 
 // Columns whose sums stay in the cache.
 constexpr std::int64_t kColumns = 512;
-// Numbers that are reduced over ranks at a time.
-constexpr std::int64_t kReduced = std::int64_t{1} << 24;
+// Numbers that go over ranks at a time.
+constexpr std::int64_t kPart = std::int64_t{1} << 24;
 
 template <typename T>
 double dot_of(const T* a, const T* b, std::int64_t count) {
@@ -31,6 +30,17 @@ void add_products(const T* a, const T* b, std::int64_t count, double* sums) {
   for (std::int64_t j = 0; j < count; ++j) sums[j] += static_cast<double>(a[j]) * static_cast<double>(b[j]);
 }
 
+/// Calls `work` on one run of the numbers after the other.
+template <typename Work>
+void for_parts(at::Tensor& values, Work work) {
+  require(values.is_contiguous(), "a tensor that goes over ranks must be contiguous");
+  const at::Tensor flat = values.view({-1});
+  for (std::int64_t first = 0; first < flat.numel(); first += kPart) {
+    at::Tensor part = flat.narrow(0, first, std::min(kPart, flat.numel() - first));
+    work(part);
+  }
+}
+
 void require_alike(const at::Tensor& a, const at::Tensor& b) {
   require(a.dim() == 2 && a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() &&
               (a.size(1) <= 1 || (a.stride(1) == 1 && b.stride(1) == 1)),
@@ -41,19 +51,12 @@ void require_alike(const at::Tensor& a, const at::Tensor& b) {
 
 void sum_over(Communicator& group, at::Tensor& values) {
   if (group.size() == 1) return;
-  require(values.is_contiguous(), "a sum over ranks needs a contiguous tensor");
-  at::Tensor flat = values.view({-1});
-  for (std::int64_t first = 0; first < flat.numel(); first += kReduced) {
-    at::Tensor part = flat.narrow(0, first, std::min(kReduced, flat.numel() - first));
-    group.all_reduce(buffer_of(part), Reduction::sum).wait();
-  }
+  for_parts(values, [&](at::Tensor& part) { group.all_reduce(buffer_of(part), Reduction::sum).wait(); });
 }
 
-std::vector<double> gather_neuron_values(Communicator& rows, const RowPartition& partition,
-                                         std::vector<double> own) {
-  std::vector<double> all(static_cast<std::size_t>(partition.rows()));
-  rows.all_gather(std::span<double>(own), std::span<double>(all), partition.sizes()).wait();
-  return all;
+void broadcast(Communicator& group, at::Tensor& values, int root) {
+  if (group.size() == 1) return;
+  for_parts(values, [&](at::Tensor& part) { group.broadcast(buffer_of(part), root).wait(); });
 }
 
 at::Tensor row_dots(const at::Tensor& a, const at::Tensor& b) {

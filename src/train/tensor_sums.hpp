@@ -1,11 +1,8 @@
 #pragma once
 
-#include <vector>
-
 #include <ATen/core/Tensor.h>
 
-#include "weft/comm/communicator.hpp"
-#include "weft/core/row_partition.hpp"
+#include "weft/comm/sums.hpp"
 #include "weft/train/tensor_buffer.hpp"
 
 namespace weft {
@@ -13,16 +10,8 @@ namespace weft {
 /// `values` summed over the ranks of `group`, in place, by parts, for a reduction takes room of its own.
 /// @collective
 void sum_over(Communicator& group, at::Tensor& values);
-
-/// One number summed over the ranks of `group`. @collective
-inline double sum_over(Communicator& group, double value) {
-  group.all_reduce(std::span<double>(&value, 1), Reduction::sum).wait();
-  return value;
-}
-
-/// A number of each neuron, on every shard. @collective
-std::vector<double> gather_neuron_values(Communicator& rows, const RowPartition& partition,
-                                         std::vector<double> own);
+/// `values` of rank `root` on every rank, by parts, for MPI counts no further than 2^31. @collective
+void broadcast(Communicator& group, at::Tensor& values, int root);
 
 // Sums in double precision over matrices that are too large for a copy in it, with rows that may lie apart.
 // In an order that depends on their shape alone. Local.

@@ -10,6 +10,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/sub.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/activity_scale.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
@@ -77,10 +78,9 @@ double central_sum(const at::Tensor& activity, double centre, int power) {
 /// Of the activity of all shards. @collective
 double standard_deviation(Communicator& rows, const at::Tensor& activity) {
   std::array<double, 2> sums{static_cast<double>(activity.numel()), central_sum(activity, 0, 1)};
-  rows.all_reduce(std::span<double>(sums), Reduction::sum).wait();
+  sum_over(rows, std::span<double>(sums));
   const auto [count, total] = sums;
-  double squares = central_sum(activity, total / count, 2);
-  rows.all_reduce(std::span<double>(&squares, 1), Reduction::sum).wait();
+  const double squares = sum_over(rows, central_sum(activity, total / count, 2));
   return std::sqrt(squares / (count - 1));
 }
 

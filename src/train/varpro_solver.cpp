@@ -146,11 +146,16 @@ void VarproSolver::solve(WorkLog& log) {
     held_out_ = std::ssize(frames.held_out);
     require_enough(outlook_);
     announce();
+    const std::size_t phases_before = log.phases().size();
+    const std::string form = name_of(form_);
     try {
       solve_in_form(frames, log);
       return;
     } catch (const NumericalBreakdown& breakdown) {
-      if (fall_back(breakdown.what())) continue;
+      if (fall_back(breakdown.what())) {
+        log.write_off(phases_before, form + ", given up");
+        continue;
+      }
       throw UnidentifiableError({"training data", breakdown.what(), "activity that determines W",
                                  "record longer, or with more noise or more varied activity"});
     }
@@ -184,7 +189,7 @@ void VarproSolver::assemble() {
   network_ = std::move(network);
   const std::vector<bool> visits_zero = neurons_that_visit_zero(signals);
   signals_.reset();
-  fix_gauge(grid_.rows(), *network_, activity_scale_, visits_zero);
+  scale_error_ = fix_gauge(grid_.rows(), *network_, activity_scale_, visits_zero);
 }
 
 void VarproSolver::set_latents() {
@@ -212,7 +217,7 @@ void VarproSolver::train(const ProgressSink& progress) {
   data_.reset();
   solve(log);
   assemble();
-  identifiability_ = judge(grid_.rows(), outlook_, search_, shapes_, solution_, *network_);
+  identifiability_ = judge(grid_.rows(), outlook_, search_, shapes_, solution_, scale_error_, *network_);
   log.phase("latents", 0, [&] { set_latents(); });
   log.say("distilling into networks");
   distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_); });

@@ -15,6 +15,13 @@ void WorkLog::finish(std::string detail) {
   say(std::move(detail));
 }
 
+void WorkLog::write_off(std::size_t first, const std::string& name) {
+  double seconds = 0;
+  for (std::size_t k = first; k < phases_.size(); ++k) seconds += phases_[k].seconds;
+  phases_.resize(first);
+  phases_.push_back({name, seconds, 0});
+}
+
 double WorkLog::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }

@@ -109,6 +109,14 @@ TEST_P(GramFactorIn, PivotsAreWhatTheColumnsBeforeLeave) {
   }
 }
 
+TEST_P(GramFactorIn, SaysWhatItAddedToTheDiagonal) {
+  const at::Tensor gram = well_conditioned(kNeurons);
+  const auto factor = this->factor(gram);
+  ASSERT_TRUE(factor);
+  const double expected = (GetParam() == at::kFloat ? 1e-6 : 1e-12) * gram.diagonal().mean().item<double>();
+  EXPECT_NEAR(factor->ridge(), expected, 1e-5 * expected);
+}
+
 TEST_P(GramFactorIn, InverseDiagonalIsThatOfTheDenseInverse) {
   for (const std::int64_t neurons : {kNeurons, kOneBlockAndTwo, kMany}) {
     const at::Tensor gram = well_conditioned(neurons);

@@ -41,6 +41,7 @@ struct Findings {
   PsiSearchResult search;
   PhiShapes shapes{{1, 2, 3, 4}, 4, true, {0.5, 1e-5}};
   RowSolution solution;
+  double scale_error = 1e-4;
   SplineNetwork network{RowPartition(kNeurons, test_world().size()), test_world().rank()};
 
   Findings() {
@@ -72,7 +73,9 @@ struct Findings {
     network.connectivity.select(1, static_cast<std::int64_t>(neuron)).zero_();
     ++solution.silent_columns;
   }
-  Identifiability judged() { return judge(test_world(), outlook, search, shapes, solution, network); }
+  Identifiability judged() {
+    return judge(test_world(), outlook, search, shapes, solution, scale_error, network);
+  }
 };
 
 TEST(Judge, HasNothingToSayOfAGoodAnswer) {
@@ -150,8 +153,19 @@ INSTANTIATE_TEST_SUITE_P(
         Provocation{"NoisyDifferences", [](Findings& f) { f.outlook.white_noise = 0.11; },
                     [](Findings& f) { f.outlook.white_noise = 0.09; }, Verdict::limited,
                     "11 % of the variance of the finite differences is noise"},
-        Provocation{"PsiNotShared", rows_leave(0.031, 0.31), rows_leave(0.029, 0.31), Verdict::limited,
+        Provocation{"UncertainScale", [](Findings& f) { f.scale_error = 0.011; },
+                    [](Findings& f) { f.scale_error = 0.009; }, Verdict::limited,
+                    "the scale of W is known to 1.1 % only"},
+        Provocation{"FewDirections", [](Findings& f) { f.solution.resolution = 0.94; },
+                    [](Findings& f) { f.solution.resolution = 0.96; }, Verdict::limited,
+                    "determines only 94 % of the weights"},
+        Provocation{"HardlyAnyDirections", [](Findings& f) { f.solution.resolution = 0.49; },
+                    [](Findings& f) { f.solution.resolution = 0.96; }, Verdict::none,
+                    "determines only 49 % of the weights"},
+        Provocation{"PsiNotShared", rows_leave(0.031, 0.31), rows_leave(0.029, 0.29), Verdict::limited,
                     "training.psi_groups"},
+        Provocation{"ErrorBarsOfWhatIsNoNoise", rows_leave(0.029, 0.31), rows_leave(0.029, 0.29),
+                    Verdict::limited, "(0.029) goes on from frame to frame (autocorrelation 0.31)"},
         Provocation{"ResidualThatIsNoNoise", rows_leave(0.2, 0.31), rows_leave(0.2, 0.29), Verdict::limited,
                     "goes on from frame to frame (autocorrelation 0.31)"},
         Provocation{"SearchThatLedNowhere", search_leaves(0.1, 0.091), search_leaves(0.1, 0.089),

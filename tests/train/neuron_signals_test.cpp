@@ -136,6 +136,26 @@ TEST_P(NeuronSignalsIn, PsiIsThatOfEachNeuronsGroup) {
               }));
 }
 
+TEST_P(NeuronSignalsIn, RoundingIsThatOfAStepOfFloat32) {
+  std::vector<double> psi;  // straight lines, steeper from group to group
+  for (std::int64_t g = 0; g < kGroups; ++g)
+    for (std::int64_t k = 0; k < kSplines; ++k) psi.push_back(static_cast<double>((g + 1) * k));
+  const std::vector<double> actual = signals_.psi_rounding(kChosen, psi, form());
+  ASSERT_EQ(std::ssize(actual), signals_.rows());
+  for (std::int64_t j = 0; j < signals_.rows(); ++j) {
+    const double slope = static_cast<double>((group(j) + 1) * basis_.intervals()) / signals_.axis.width;
+    double squares = 0;
+    for (const std::int64_t frame : kChosen) {
+      const float u = signals_.coordinate[frame][j].item<float>();
+      const double step = slope * (std::nextafter(u, 1e9F) - u);
+      squares += step * step / static_cast<double>(kChosen.size());
+    }
+    // Twice uniform within a step; a difference has the errors of two frames.
+    const double expected = squares / 6 * (form().differenced ? 2 : 1);
+    EXPECT_NEAR(actual[static_cast<std::size_t>(j)], expected, 1e-3 * expected) << j;
+  }
+}
+
 TEST_P(NeuronSignalsIn, AShapeIsTheSameForAllNeurons) {
   const std::vector<double> shape = random_numbers(kSplines, 2);
   expect_near(

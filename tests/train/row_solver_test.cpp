@@ -133,6 +133,18 @@ TEST_P(RowSolverOn, PredictsTheFramesHeldOut) {
   EXPECT_NEAR(*solution.validation_r2, 1 - sums[0] / sums[1], 1e-7);
 }
 
+TEST_P(RowSolverOn, ResolvesAllButWhatTheRidgeTakes) {
+  at::Tensor inputs = function(coordinates(), psi_).narrow(0, 0, kFitted);
+  inputs = inputs - inputs.mean(0, true);
+  inputs = inputs / inputs.square().mean(0, true).sqrt();
+  const double inverse = inputs.t().matmul(inputs).inverse().diagonal().mean().item<double>();
+  const double taken = 1e-6 * kFitted * inverse;
+  EXPECT_NEAR(1 - solve({false, at::kFloat}).resolution, taken, 0.01 * taken);
+  // In double precision the rounding of activity takes more: of its variance, at most so much of the
+  // columns'.
+  EXPECT_LT(1 - solve({false, at::kDouble}).resolution, 1e-5 * taken);
+}
+
 TEST_P(RowSolverOn, HasTheErrorsOfTheInverseGramMatrix) {
   const RowSolution solution = solve({false, at::kDouble});
   at::Tensor inputs = function(coordinates(), psi_).narrow(0, 0, kFitted);

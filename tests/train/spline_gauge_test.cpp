@@ -9,7 +9,10 @@
 #include <gtest/gtest.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
+
+#include "weft/comm/sums.hpp"
 
 #include "model/made_up_splines.hpp"
 #include "model/random_tensor.hpp"
@@ -195,6 +198,39 @@ TEST(FixGauge, LeavesThePhiAtZeroAsSmallAsOffsetsCan) {
     EXPECT_NEAR(sum, 0, 1e-4) << g;
     EXPECT_NEAR(plateau(result, g), 1, 1e-5) << g;
   }
+}
+
+TEST(FixGauge, KnowsTheScaleWhereEveryPhiCanVanishAtZero) {
+  SplineNetwork network = without_offset(1);
+  EXPECT_LT(fix_gauge(test_world(), network, kXnorm), 1e-5);
+}
+
+TEST(FixGauge, SaysHowUncertainTheScaleIsWhereTheyCannot) {
+  SplineNetwork network = two_groups();
+  const double uncertain = fix_gauge(test_world(), network, kXnorm);
+  // psi has its plateau at 1 now: what is left of the phi at 0, and the sums of the rows, tell the rest.
+  const std::int64_t rows = network.rows();
+  at::Tensor own = at::zeros({rows, kGroups + 1}, at::kDouble);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    own[i][kGroups] = network.phi_at(LocalRow{i}, 0);
+    for (std::int64_t j = 0; j < kNeurons; ++j)
+      own[i][network.group[static_cast<std::size_t>(j)]] += network.connectivity[i][j].to(at::kDouble);
+  }
+  std::vector<std::int64_t> counts;
+  for (const std::int64_t size : network.partition.sizes()) counts.push_back(size * (kGroups + 1));
+  std::vector<double> numbers(own.const_data_ptr<double>(), own.const_data_ptr<double>() + own.numel());
+  const std::vector<double> gathered = gather_blocks(test_world(), std::move(numbers), counts);
+  const at::Tensor all =
+      at::from_blob(const_cast<double*>(gathered.data()), {kNeurons, kGroups + 1}, at::kDouble);
+  const at::Tensor sums = all.narrow(1, 0, kGroups);
+  const double variance =
+      all.select(1, kGroups).square().sum().item<double>() / static_cast<double>(kNeurons - kGroups);
+  const at::Tensor error = (sums.t().matmul(sums).inverse().diagonal() * variance).sqrt();
+  double expected = 0;
+  for (std::int64_t g = 0; g < kGroups; ++g)
+    expected = std::max({expected, error[g].item<double>(), std::abs(network.psi_at(g, 0))});
+  EXPECT_GT(expected, 0.01);
+  EXPECT_NEAR(uncertain, expected, 1e-4 * expected);
 }
 
 TEST(FixGauge, APsiWithoutAPlateauKeepsItsScale) {

@@ -59,6 +59,8 @@ class Checkpoint {
 
   const CheckpointInfo& info() const;
   const std::filesystem::path& folder() const;
+  /// @throws UserError unless the model in it has so many neurons.
+  void require_neurons(std::int64_t neurons) const;
   bool has(const std::string& name) const;
   /// Rows [first_row, first_row + rows) of an array of the shards, whichever files hold them, straight into
   /// `values`: row-major, `values.size() / rows` numbers a row. @throws UserError where there is no such

@@ -23,6 +23,8 @@ class GramFactor {
   /// (N) the squares of U's diagonal: how much of each column the columns before it leave. The same on every
   /// rank.
   virtual std::vector<double> pivots() const = 0;
+  /// What was added to G's diagonal before it was factored.
+  virtual double ridge() const = 0;
   /// (N) the diagonal of G^-1, the same on every rank. @collective
   virtual std::vector<double> inverse_diagonal() const = 0;
 };

@@ -49,9 +49,10 @@ struct Identifiability {
   nlohmann::json to_json() const;
 };
 
-/// After the solve. Sets the states of the network's presynaptic neurons as well. @collective over the row
-/// shards.
+/// After the solve. `scale_error`: how uncertain the scale of W is, relative. Sets the states of the
+/// network's presynaptic neurons as well. @collective over the row shards.
 Identifiability judge(Communicator& rows, const DataOutlook& outlook, const PsiSearchResult& search,
-                      const PhiShapes& shapes, const RowSolution& solution, SplineNetwork& network);
+                      const PhiShapes& shapes, const RowSolution& solution, double scale_error,
+                      SplineNetwork& network);
 
 }  // namespace weft

@@ -40,7 +40,11 @@ struct NeuronSignals {
   /// its group; `coefficients` is (groups x splines).
   at::Tensor psi_values(std::span<const std::int64_t> frames, std::span<const double> coefficients,
                         const EquationForm& form) const;
-  /// The same with one function for all neurons.
+  /// (rows) The mean square error of those values, at some of these frames, that is due to activity being
+  /// float32, in the dataset and as coordinate.
+  std::vector<double> psi_rounding(std::span<const std::int64_t> frames, std::span<const double> coefficients,
+                                   const EquationForm& form) const;
+  /// psi_values with one function for all neurons.
   at::Tensor shape_values(std::span<const std::int64_t> frames, std::span<const double> coefficients,
                           const EquationForm& form) const;
   /// The derivative at these frames, (frames x rows).

@@ -27,6 +27,10 @@ struct RowSolution {
   std::vector<double> residuals;        ///< of all rows, relative: after the solve, and after each refinement
   double residual_autocorrelation = 0;  ///< of frames one apart; 0 where series are differenced
   double smallest_pivot = 0, largest_pivot = 0;
+  /// Mean over columns of 1 - d_j (G^-1)_jj, the diagonal of the resolution matrix: the share of W that the
+  /// data determine. d_j is what the ridge, and the rounding of activity to float32, add to G_jj; they draw
+  /// the rest of W to 0. Near 0 where activity goes in few directions.
+  double resolution = 1;
   std::int64_t weak_directions = 0;  ///< pivots of the scaled G under 1e-4
   std::int64_t silent_columns = 0;
   std::optional<double> validation_r2;  ///< of y at the frames held out; absent where there are none

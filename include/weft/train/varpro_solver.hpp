@@ -71,6 +71,7 @@ class VarproSolver final : public Trainer {
   PhiShapes shapes_;
   RowSolution solution_;
   std::optional<SplineNetwork> network_;
+  double scale_error_ = 0;  ///< of W, relative
   Identifiability identifiability_;
   std::optional<Distilled> distilled_;
   std::vector<WorkLog::Phase> phases_;

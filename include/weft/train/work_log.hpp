@@ -37,6 +37,9 @@ class WorkLog {
   /// The last line.
   void finish(std::string detail);
 
+  /// Makes the phases from the `first` on one, under `name`, and forgets their operations: they led nowhere.
+  void write_off(std::size_t first, const std::string& name);
+
   double flops() const { return done_; }
   const std::vector<Phase>& phases() const { return phases_; }
   double seconds() const;
