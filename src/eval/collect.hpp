@@ -5,7 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "weft/comm/sums.hpp"
 #include "weft/core/row_partition.hpp"
 
 namespace weft {

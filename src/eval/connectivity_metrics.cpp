@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "eval/collect.hpp"
+#include "weft/comm/sums.hpp"
 
 namespace weft {
 namespace {

@@ -3,9 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "weft/comm/sums.hpp"
 #include "weft/eval/connectivity_metrics.hpp"
-
-#include "eval/collect.hpp"
 
 namespace weft {
 namespace {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 #include "weft/eval/clustering.hpp"
 #include "weft/eval/connectivity_metrics.hpp"

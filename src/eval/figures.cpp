@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "weft/comm/sums.hpp"
 #include "weft/eval/function_metrics.hpp"
 
 #include "eval/collect.hpp"

@@ -4,10 +4,9 @@
 #include <cmath>
 #include <optional>
 
+#include "weft/comm/sums.hpp"
 #include "weft/eval/clustering.hpp"
 #include "weft/eval/function_metrics.hpp"
-
-#include "eval/collect.hpp"
 
 namespace weft {
 namespace {

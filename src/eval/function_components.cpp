@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 #include "weft/eval/function_metrics.hpp"
 #include "weft/model/principal_components.hpp"

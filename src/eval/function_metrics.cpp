@@ -4,9 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
-
-#include "eval/collect.hpp"
 
 namespace weft {
 namespace {

@@ -8,12 +8,11 @@
 
 #include <fmt/format.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/activity_scale.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/eval/function_metrics.hpp"
-
-#include "eval/collect.hpp"
 
 namespace weft {
 namespace {

@@ -7,9 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
-
-#include "eval/collect.hpp"
 
 namespace weft {
 namespace {

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <span>
 
+#include "weft/comm/sums.hpp"
 #include "weft/eval/connectivity_metrics.hpp"
 #include "weft/eval/function_metrics.hpp"
-
-#include "eval/collect.hpp"
 
 namespace weft {
 namespace {
