@@ -11,7 +11,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/eye.h>
+#include <ATen/ops/linalg_pinv.h>
 #include <ATen/ops/linalg_solve.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
 #include "weft/comm/sums.hpp"
@@ -29,6 +31,7 @@ constexpr double kSmallGain = 0.04;  // of the squared residual
 constexpr double kNearEnough = 0.1;  // residual at which rows are added that see the ends of psi
 constexpr double kFine = 1e-4;       // residual at which the last steps begin, on more rows and frames
 constexpr double kNoisy = 1e-2;      // residual with which they need many
+constexpr double kRankCut = 1e-15;
 constexpr std::int64_t kMostSteps = 20;
 constexpr double kMostDamping = 1e-2;
 constexpr std::int64_t kBins = 2000;
@@ -97,6 +100,9 @@ class Search {
   bool worth(double gain, double residual) const;
   void agree(std::span<double> numbers) const;
   void note(double residual);
+  at::Tensor free_directions() const;
+  at::Tensor visible_change(std::int64_t group) const;
+  double standard_error() const;
   std::vector<double> descend(std::vector<double> psi, double stop_below);
   std::vector<double> normalised(std::vector<double> psi) const;
   std::vector<std::int64_t> with_rows_of_the_ends() const;
@@ -113,7 +119,8 @@ class Search {
   at::Tensor roughness_;  ///< (unknowns x unknowns)
 
   std::optional<PsiProblem> problem_;
-  Point best_;  ///< of the problem as posed
+  Point best_;           ///< of the problem as posed
+  Quadratic quadratic_;  ///< at the best point
   double damping_ = 1e-6;
   PsiSearchResult result_;
 };
@@ -187,7 +194,6 @@ void Search::note(double residual) {
 /// point. Ends where nothing is left to gain, or with the step that follows a residual below `stop_below`.
 /// Returns where to go on.
 std::vector<double> Search::descend(std::vector<double> psi, double stop_below) {
-  Quadratic quadratic;
   for (std::int64_t step = 0;; ++step) {
     PsiEvaluation evaluation = problem_->evaluate(psi);
     agree(std::span(&evaluation.residual, 1));
@@ -201,14 +207,14 @@ std::vector<double> Search::descend(std::vector<double> psi, double stop_below) 
     const bool exhausted = !improved && (damping_ > kMostDamping || best_.residual < kFine);
     if (settled || exhausted || step == kMostSteps) return best_.psi;
     if (improved) {
-      quadratic = quadratic_at(best_, evaluation);
+      quadratic_ = quadratic_at(best_, evaluation);
       damping_ = std::max(damping_ / 10, 1e-9);
     } else {
       damping_ *= 30;
       ++result_.rejected_steps;
     }
-    std::vector<double> next = step_from(best_, quadratic);
-    double gain = predicted_gain(next, quadratic);
+    std::vector<double> next = step_from(best_, quadratic_);
+    double gain = predicted_gain(next, quadratic_);
     agree(next);
     agree(std::span(&gain, 1));
     const bool last = improved && !worth(gain, best_.residual);
@@ -261,6 +267,58 @@ std::vector<std::int64_t> Search::with_rows_of_the_ends() const {
   return rows;
 }
 
+/// What W and phi make up for, offset and scale of each group: unit vectors, (2 groups x unknowns).
+at::Tensor Search::free_directions() const {
+  const std::int64_t splines = options_.psi_splines;
+  const at::Tensor psi = tensor_of(best_.psi).view({-1, splines});
+  at::Tensor directions = at::zeros({2 * signals_.groups, unknowns_}, at::kDouble);
+  for (std::int64_t g = 0; g < signals_.groups; ++g) {
+    const at::Tensor deviation = psi[g] - psi[g].mean();
+    directions[2 * g].narrow(0, g * splines, splines).fill_(1 / std::sqrt(static_cast<double>(splines)));
+    directions[2 * g + 1]
+        .narrow(0, g * splines, splines)
+        .copy_(deviation / deviation.norm().clamp_min(1e-300));
+  }
+  return directions;
+}
+
+/// (splines x splines): the mean square over a group's data, as a quadratic form, of a change of its psi but
+/// for what of it is an offset or a scale.
+at::Tensor Search::visible_change(std::int64_t group) const {
+  const std::int64_t splines = options_.psi_splines;
+  at::Tensor change = at::zeros({kBins, splines}, at::kDouble);
+  for (std::int64_t b = 0; b < kBins; ++b) {
+    const auto local = basis_.at((static_cast<double>(b) + 0.5) / kBins);
+    for (std::int64_t p = 0; p < 4; ++p) change[b][local.first + p] = local.value[p];
+  }
+  const at::Tensor visits = tensor_of(visits_).narrow(0, group * kBins, kBins).unsqueeze(1);
+  const auto off = [&](const at::Tensor& direction) {
+    const at::Tensor along = (direction * visits).t().matmul(change);
+    change = change - direction.matmul(along) / (direction.square() * visits).sum();
+  };
+  const at::Tensor psi = change.matmul(tensor_of(best_.psi).narrow(0, group * splines, splines).unsqueeze(1));
+  off(at::ones({kBins, 1}, at::kDouble));
+  off(psi - (psi * visits).sum());
+  return change.t().matmul(change * visits);
+}
+
+double Search::standard_error() const {
+  const double mean = quadratic_.matrix.trace().item<double>() / static_cast<double>(unknowns_);
+  const at::Tensor free = free_directions();
+  const double variance =
+      best_.residual * best_.residual * problem_->total_squares() / problem_->degrees_of_freedom();
+  const at::Tensor held = quadratic_.matrix + mean * free.t().matmul(free);
+  const at::Tensor covariance = variance * at::linalg_pinv(held, kRankCut, /*hermitian=*/true);
+  double largest = 0;
+  for (std::int64_t g = 0; g < signals_.groups; ++g) {
+    const std::int64_t first = g * options_.psi_splines;
+    const at::Tensor own =
+        covariance.narrow(0, first, options_.psi_splines).narrow(1, first, options_.psi_splines);
+    largest = std::max(largest, (own * visible_change(g)).sum().item<double>());
+  }
+  return std::sqrt(largest);
+}
+
 PsiSearchResult Search::run() {
   // The coordinate itself: the coefficients of a straight line are equally spaced.
   std::vector<double> psi(static_cast<std::size_t>(unknowns_));
@@ -287,6 +345,8 @@ PsiSearchResult Search::run() {
   result_.residual_squares = best_.residual * best_.residual * problem_->total_squares();
   result_.degrees_of_freedom = problem_->degrees_of_freedom();
   result_.frames = problem_->frames();
+  result_.psi_error = standard_error();
+  agree(std::span(&result_.psi_error, 1));
   return std::move(result_);
 }
 

@@ -57,11 +57,12 @@ struct Block {
 class RowSolver {
  public:
   RowSolver(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
-            std::span<const double> psi, const PhiShapes& shapes, const EquationForm& form, WorkLog& log)
+            const GivenPsi& psi, const PhiShapes& shapes, const EquationForm& form, WorkLog& log)
       : grid_(grid),
         signals_(signals),
         frames_(frames),
-        psi_(psi),
+        psi_(psi.coefficients),
+        psi_error_(psi.error),
         shapes_(shapes),
         form_(form),
         log_(log),
@@ -102,6 +103,7 @@ class RowSolver {
   const NeuronSignals& signals_;
   const FrameChoice& frames_;
   std::span<const double> psi_;
+  double psi_error_;
   const PhiShapes& shapes_;
   EquationForm form_;
   WorkLog& log_;
@@ -353,8 +355,9 @@ void RowSolver::measure() {
       std::sqrt(sum_over(grid_.rows(), mean_squares.sum().item<double>()) * fitted / total_squares_));
 }
 
-/// What a ridge on the diagonal takes from W, for the one that was added and for the rounding of activity,
-/// which adds to the diagonal in the same way. `scale` and `inverse`: of all columns.
+/// What a ridge on the diagonal takes from W, for the one that was added and for the errors of the columns,
+/// which add to the diagonal in the same way: activity is rounded, and psi is not known exactly. `scale` and
+/// `inverse`: of all columns.
 void RowSolver::find_resolution(const std::vector<double>& scale, const std::vector<double>& inverse) {
   const std::vector<double> rounding = gather_blocks(
       grid_.rows(), signals_.psi_rounding(frames_.fit, psi_, form_), signals_.partition.sizes());
@@ -362,7 +365,8 @@ void RowSolver::find_resolution(const std::vector<double>& scale, const std::vec
   double sum = 0, heard = 0;
   for (std::size_t j = 0; j < scale.size(); ++j) {
     if (!(scale[j] > 0)) continue;
-    const double added = factor_->ridge() + frames * rounding[j] * scale[j] * scale[j];
+    const double errors = rounding[j] * scale[j] * scale[j] + psi_error_ * psi_error_;
+    const double added = factor_->ridge() + frames * errors;
     sum += std::clamp(1 - added * inverse[j], 0.0, 1.0);
     ++heard;
   }
@@ -458,8 +462,7 @@ double solve_rows_flops(const ProcessGrid& grid, std::int64_t neurons, std::int6
 }
 
 RowSolution solve_rows(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
-                       std::span<const double> psi, const PhiShapes& shapes, const EquationForm& form,
-                       WorkLog& log) {
+                       const GivenPsi& psi, const PhiShapes& shapes, const EquationForm& form, WorkLog& log) {
   return RowSolver(grid, signals, frames, psi, shapes, form, log).run();
 }
 

@@ -127,7 +127,7 @@ void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
   shapes_ = log.phase("psi: shapes of phi", 0, [&] { return agreed_shapes(); });
   log.expect_flops(log.flops() + solve_rows_flops(grid_, neurons, fitted, shapes_.count()));
   log.say(fmt::format("rows: {} shapes of phi", shapes_.count()));
-  solution_ = solve_rows(grid_, *signals_, frames, search_.psi, shapes_, form_, log);
+  solution_ = solve_rows(grid_, *signals_, frames, {search_.psi, search_.psi_error}, shapes_, form_, log);
 }
 
 void VarproSolver::announce() const {
@@ -252,6 +252,7 @@ nlohmann::json VarproSolver::solver_json() const {
           {"rejected_steps", search_.rejected_steps},
           {"psi_rows", std::ssize(search_.rows)},
           {"psi_frames", search_.frames},
+          {"psi_error", search_.psi_error},
           {"psi_residuals", search_.residuals},
           {"psi_dampings", search_.dampings},
           {"phi_shapes", shapes_.count()},

@@ -117,6 +117,31 @@ TEST(FindPsi, StopsAtTheNoiseOfTheDerivative) {
   EXPECT_NEAR(left, noise, 0.02 * noise);
 }
 
+/// How far psi is from a line in tanh over the data, root mean square, relative to its deviation.
+double actual_error(const Searched& searched, const WiredAssembly& assembly) {
+  const at::Tensor truth = assembly.activity.tanh().reshape({-1});
+  at::Tensor found = assembly.activity.reshape({-1}).clone();
+  double* const values = found.mutable_data_ptr<double>();
+  for (std::int64_t k = 0; k < found.numel(); ++k) values[k] = searched.psi_at(0, values[k]);
+  const at::Tensor t = truth - truth.mean();
+  const at::Tensor f = found - found.mean();
+  const at::Tensor rest = f - t * ((f * t).sum() / t.square().sum());
+  return std::sqrt((rest.square().sum() / f.square().sum()).item<double>());
+}
+
+TEST(FindPsi, KnowsHowFarItIsFromTheTruth) {
+  for (const double snr : {10.0, 30.0}) {
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      WiredAssembly assembly({.neurons = 66, .frames = 1000, .seed = seed});
+      assembly.add_derivative_noise(snr);
+      const Searched searched(assembly);
+      const double actual = actual_error(searched, assembly);
+      EXPECT_LT(actual, 2 * searched.result.psi_error) << snr << " dB, seed " << seed;
+      EXPECT_GT(actual, searched.result.psi_error / 2) << snr << " dB, seed " << seed;
+    }
+  }
+}
+
 double bump(double x) { return std::exp(-x * x / 8); }
 double wave(double x) { return std::sin(x / 3); }
 

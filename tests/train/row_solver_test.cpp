@@ -49,8 +49,8 @@ class RowSolverOn : public testing::TestWithParam<std::tuple<int, std::int64_t>>
     }
   }
 
-  RowSolution solve(const EquationForm& form) {
-    return solve_rows(*grid_, *signals_, frames_, psi_, shapes_, form, log_);
+  RowSolution solve(const EquationForm& form, double psi_error = 0) {
+    return solve_rows(*grid_, *signals_, frames_, {psi_, psi_error}, shapes_, form, log_);
   }
   /// Coordinates of all neurons at all frames, as the solver has them.
   at::Tensor coordinates() const {
@@ -133,16 +133,17 @@ TEST_P(RowSolverOn, PredictsTheFramesHeldOut) {
   EXPECT_NEAR(*solution.validation_r2, 1 - sums[0] / sums[1], 1e-7);
 }
 
-TEST_P(RowSolverOn, ResolvesAllButWhatTheRidgeTakes) {
+TEST_P(RowSolverOn, ResolvesAllButWhatRidgeAndPsiTake) {
   at::Tensor inputs = function(coordinates(), psi_).narrow(0, 0, kFitted);
   inputs = inputs - inputs.mean(0, true);
   inputs = inputs / inputs.square().mean(0, true).sqrt();
   const double inverse = inputs.t().matmul(inputs).inverse().diagonal().mean().item<double>();
   const double taken = 1e-6 * kFitted * inverse;
   EXPECT_NEAR(1 - solve({false, at::kFloat}).resolution, taken, 0.01 * taken);
-  // In double precision the rounding of activity takes more: of its variance, at most so much of the
-  // columns'.
   EXPECT_LT(1 - solve({false, at::kDouble}).resolution, 1e-5 * taken);
+  // An error of psi of a hundredth adds 1e-4 of their squares to the columns.
+  const double by_psi = 100 * taken;
+  EXPECT_NEAR(1 - solve({false, at::kDouble}, 1e-2).resolution, by_psi, 0.01 * by_psi);
 }
 
 TEST_P(RowSolverOn, HasTheErrorsOfTheInverseGramMatrix) {

@@ -10,9 +10,11 @@
 #include <gtest/gtest.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cumsum.h>
 
 #include "weft/core/error.hpp"
 
+#include "model/random_tensor.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
 
@@ -244,6 +246,19 @@ TEST(VarproSolver, GivesErrorBarsThatHold) {
     EXPECT_GT(inside / all, 0.93) << snr << " dB";
     EXPECT_LT(inside / all, 0.97) << snr << " dB";
   }
+}
+
+TEST(VarproSolver, DoesNotTrustAWiringThatTheActivityCannotTell) {
+  // Three slow signals, so weak that psi is nearly a straight line. The fit is excellent all the same.
+  WiredAssembly assembly({.frames = 2000});
+  const at::Tensor signals = 0.05 * random_tensor({2000, 3}, 4).cumsum(0);
+  assembly.activity = signals.matmul(0.01 * random_tensor({3, 60}, 5));
+  assembly.derivative = assembly.activity.tanh().matmul(assembly.connectivity.t()) - assembly.activity;
+  const Solved solved(assembly);
+  EXPECT_LT(solved.findings().at("/solver/residual"_json_pointer).get<double>(), 1e-4);
+  EXPECT_EQ(solved.identifiability().verdict, Verdict::none);
+  EXPECT_THAT(all_of(solved.identifiability().warnings),
+              testing::HasSubstr("the activity goes in so few directions"));
 }
 
 TEST(VarproSolver, GoesOnInDoublePrecisionWhereSingleBreaksDown) {

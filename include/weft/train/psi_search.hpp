@@ -22,7 +22,11 @@ struct PsiSearchOptions {
 
 /// psi, and the phi of the sampled rows.
 struct PsiSearchResult {
-  std::vector<double> psi;         ///< (groups x K), each group of mean 0 and variance 1 over the data
+  std::vector<double> psi;  ///< (groups x K), each group of mean 0 and variance 1 over the data
+  /// Root mean square over the data, of the group where it is largest, of psi's standard error: from what the
+  /// sampled rows leave and how much of it a change of psi would take up. Offset and scale, which are free,
+  /// left out.
+  double psi_error = 0;
   std::vector<std::int64_t> rows;  ///< the postsynaptic rows of the last step
   std::vector<double> phi;     ///< (rows x M) coefficients of their phi, up to what psi and a constant can do
   std::vector<double> metric;  ///< (rows x M x M) how much the data feel of each phi: Phi' Phi off psi

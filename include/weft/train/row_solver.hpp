@@ -28,12 +28,18 @@ struct RowSolution {
   double residual_autocorrelation = 0;  ///< of frames one apart; 0 where series are differenced
   double smallest_pivot = 0, largest_pivot = 0;
   /// Mean over columns of 1 - d_j (G^-1)_jj, the diagonal of the resolution matrix: the share of W that the
-  /// data determine. d_j is what the ridge, and the rounding of activity to float32, add to G_jj; they draw
-  /// the rest of W to 0. Near 0 where activity goes in few directions.
+  /// data determine. d_j is what the ridge, the rounding of activity to float32 and the error of psi add to
+  /// G_jj; they draw the rest of W to 0. Near 0 where activity goes in few directions.
   double resolution = 1;
   std::int64_t weak_directions = 0;  ///< pivots of the scaled G under 1e-4
   std::int64_t silent_columns = 0;
   std::optional<double> validation_r2;  ///< of y at the frames held out; absent where there are none
+};
+
+/// psi with its standard error, over its deviation in the data.
+struct GivenPsi {
+  std::span<const double> coefficients;  ///< (groups x splines)
+  double error = 0;
 };
 
 /// Least squares of every row in (W_i, the weights of the shapes, a constant), jointly, by the Schur
@@ -42,8 +48,7 @@ struct RowSolution {
 /// left out.
 /// @collective over the grid. @throws NumericalBreakdown on all ranks.
 RowSolution solve_rows(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
-                       std::span<const double> psi, const PhiShapes& shapes, const EquationForm& form,
-                       WorkLog& log);
+                       const GivenPsi& psi, const PhiShapes& shapes, const EquationForm& form, WorkLog& log);
 
 /// Frames that are read and gathered at a time: 2^24 numbers of psi.
 std::int64_t row_solver_chunk(std::int64_t neurons);
