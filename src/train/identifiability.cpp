@@ -191,9 +191,8 @@ void judge_fit(Identifiability& result, const PsiSearchResult& search, const Phi
 
 std::string unresolved(double resolution) {
   return fmt::format(
-      "the activity goes in so few directions that it determines only {:.2g} % of the weights, whatever "
-      "their "
-      "error bars say; record longer, or with more varied activity",
+      "the activity goes in so few directions that it determines only {:.2g} % of the weights, "
+      "whatever their error bars say; record longer, or with more varied activity",
       100 * resolution);
 }
 

@@ -289,7 +289,7 @@ at::Tensor Search::visible_change(std::int64_t group) const {
   at::Tensor change = at::zeros({kBins, splines}, at::kDouble);
   for (std::int64_t b = 0; b < kBins; ++b) {
     const auto local = basis_.at((static_cast<double>(b) + 0.5) / kBins);
-    for (std::int64_t p = 0; p < 4; ++p) change[b][local.first + p] = local.value[p];
+    std::copy_n(local.value, 4, change.mutable_data_ptr<double>() + b * splines + local.first);
   }
   const at::Tensor visits = tensor_of(visits_).narrow(0, group * kBins, kBins).unsqueeze(1);
   const auto off = [&](const at::Tensor& direction) {
