@@ -1,9 +1,7 @@
 #include "weft/train/work_log.hpp"
 
-#include <chrono>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -79,16 +77,17 @@ TEST(WorkLog, ProgressNeverGoesBackNorPastTheTotal) {
 TEST(WorkLog, WhatLedNowhereKeepsItsTimeButNotItsOperations) {
   Watched watched;
   watched.log.phase("data", 0, [] {});
-  watched.log.phase("psi", 3 * kGiga, [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); });
+  watched.log.phase("psi", 3 * kGiga, [] {});
   watched.log.phase("rows", 4 * kGiga, [] {});
+  const std::vector<WorkLog::Phase>& phases = watched.log.phases();
+  const double seconds = phases[1].seconds + phases[2].seconds;
   watched.log.write_off(1, "given up");
   watched.log.phase("psi", 5 * kGiga, [] {});
-  const std::vector<WorkLog::Phase>& phases = watched.log.phases();
   ASSERT_EQ(phases.size(), 3U);
   EXPECT_EQ(phases[0].name, "data");
   EXPECT_EQ(phases[1].name, "given up");
   EXPECT_EQ(phases[1].flops, 0);
-  EXPECT_GE(phases[1].seconds, 2e-3);
+  EXPECT_EQ(phases[1].seconds, seconds);
   EXPECT_EQ(phases[2].name, "psi");
   EXPECT_EQ(phases[2].flops, 5 * kGiga);
   EXPECT_EQ(watched.log.flops(), 12 * kGiga);  // progress goes on
