@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "weft/comm/communicator.hpp"
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 
 namespace weft {
@@ -72,10 +73,8 @@ std::string broadcast_text(Communicator& group, std::string text, int root) {
 }
 
 std::vector<double> gather_numbers(Communicator& group, double own) {
-  std::vector<double> all(static_cast<std::size_t>(group.size()));
-  const std::vector<std::int64_t> ones(all.size(), 1);
-  group.all_gather(std::span(&own, 1), std::span(all), ones).wait();
-  return all;
+  return gather_blocks(group, std::vector<double>{own},
+                       std::vector<std::int64_t>(static_cast<std::size_t>(group.size()), 1));
 }
 
 }  // namespace weft

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <functional>
 #include <numeric>
@@ -7,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 #include "weft/io/checkpoint.hpp"
 #include "weft/io/files.hpp"
@@ -90,11 +90,10 @@ ManifestFile write_shard(const fs::path& folder, const RowPartition& partition, 
 /// Sizes and checksums of all shards, in rank order. @collective
 std::vector<ManifestFile> gather_shards(Communicator& group, const ManifestFile& own,
                                         const RowPartition& partition) {
-  std::array<std::int64_t, 2> numbers{own.bytes,
-                                      static_cast<std::int64_t>(std::stoull(own.xxh3, nullptr, 16))};
-  std::vector<std::int64_t> all(numbers.size() * static_cast<std::size_t>(group.size()));
-  const std::vector<std::int64_t> counts(static_cast<std::size_t>(group.size()), numbers.size());
-  group.all_gather(std::span<std::int64_t>(numbers), std::span<std::int64_t>(all), counts).wait();
+  const std::vector<std::int64_t> numbers{own.bytes,
+                                          static_cast<std::int64_t>(std::stoull(own.xxh3, nullptr, 16))};
+  const std::vector<std::int64_t> counts(static_cast<std::size_t>(group.size()), std::ssize(numbers));
+  const std::vector<std::int64_t> all = gather_blocks(group, numbers, counts);
   std::vector<ManifestFile> shards;
   for (int shard = 0; shard < group.size(); ++shard) {
     const std::size_t at = numbers.size() * static_cast<std::size_t>(shard);

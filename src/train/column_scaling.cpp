@@ -7,6 +7,7 @@
 #include "weft/model/element_type.hpp"
 
 #include "train/tensor_sums.hpp"
+#include "train/tensor_vectors.hpp"
 
 namespace weft {
 namespace {
@@ -30,12 +31,6 @@ void add_columns(const T* values, std::int64_t frames, std::int64_t columns, dou
       }
     }
   }
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + std::ssize(values) / 2;
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "weft/core/error.hpp"
 
 #include "train/tensor_sums.hpp"
+#include "train/tensor_vectors.hpp"
 
 namespace weft {
 namespace {
@@ -57,9 +59,7 @@ std::int64_t mark_columns(SplineNetwork& network) {
   std::vector<double> finite;
   for (const double error : network.errors.column)
     if (std::isfinite(error)) finite.push_back(error);
-  const auto middle = finite.begin() + std::ssize(finite) / 2;
-  if (!finite.empty()) std::ranges::nth_element(finite, middle);
-  const double limit = finite.empty() ? 0 : kSaturated * *middle;
+  const double limit = finite.empty() ? 0 : kSaturated * median(std::move(finite));
   std::int64_t saturated = 0;
   for (std::size_t j = 0; j < network.errors.column.size(); ++j) {
     const double error = network.errors.column[j];
@@ -153,18 +153,17 @@ void judge_fit(Identifiability& result, const PsiSearchResult& search, const Phi
                const RowSolution& solution) {
   const double residual = solution.residuals.back();
   const bool white = solution.residual_autocorrelation <= kWhite;
-  if (!white && residual <= kMisfit) {
-    limit(result,
-          fmt::format("what the model leaves of the derivative ({:.2g}) goes on from frame to frame "
-                      "(autocorrelation {:.2f}): it is the error of splines and rounding, no noise, and the "
-                      "error bars, which take it for noise, are too small; take them for a lower bound",
-                      residual, solution.residual_autocorrelation));
-  }
   if (!white && residual > kMisfit) {
     limit(result,
           fmt::format("the model leaves {:.2g} of the derivative, and what it leaves goes on from frame to "
                       "frame (autocorrelation {:.2f}), so it is no noise: perhaps psi is not shared; give "
                       "training.psi_groups, or look for inputs that were not recorded",
+                      residual, solution.residual_autocorrelation));
+  } else if (!white) {
+    limit(result,
+          fmt::format("what the model leaves of the derivative ({:.2g}) goes on from frame to frame "
+                      "(autocorrelation {:.2f}): it is the error of splines and rounding, no noise, and the "
+                      "error bars, which take it for noise, are too small; take them for a lower bound",
                       residual, solution.residual_autocorrelation));
   }
   if (search.residual() > kMisfit && search.residual() > kStuck * search.residuals.front()) {

@@ -36,8 +36,8 @@ constexpr std::int64_t kMostSteps = 20;
 constexpr double kMostDamping = 1e-2;
 constexpr std::int64_t kBins = 2000;
 constexpr std::int64_t kFewestSpareFrames = 200;
-constexpr double kCheapGram =
-    5e10;  // multiply-adds of a Gram matrix that nobody waits for: more frames in a small assembly
+// Multiply-adds of a Gram matrix that nobody waits for: more frames in a small assembly.
+constexpr double kCheapGram = 5e10;
 
 /// How often each part of the axis is visited, by group: (groups x bins), each of sum 1. @collective
 std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {

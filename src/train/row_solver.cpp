@@ -61,8 +61,7 @@ class RowSolver {
       : grid_(grid),
         signals_(signals),
         frames_(frames),
-        psi_(psi.coefficients),
-        psi_error_(psi.error),
+        psi_(psi),
         shapes_(shapes),
         form_(form),
         log_(log),
@@ -102,8 +101,7 @@ class RowSolver {
   const ProcessGrid& grid_;
   const NeuronSignals& signals_;
   const FrameChoice& frames_;
-  std::span<const double> psi_;
-  double psi_error_;
+  GivenPsi psi_;
   const PhiShapes& shapes_;
   EquationForm form_;
   WorkLog& log_;
@@ -139,7 +137,7 @@ void RowSolver::find_means() {
     ColumnMoments psi, y;
     std::vector<ColumnMoments> shapes(static_cast<std::size_t>(shapes_.count()));
     for (const Chunk frames : chunks(own_frames_)) {
-      psi.add(signals_.psi_values(frames, psi_, form_));
+      psi.add(signals_.psi_values(frames, psi_.coefficients, form_));
       y.add(signals_.derivative_values(frames, form_));
       for (std::int64_t a = 0; a < shapes_.count(); ++a)
         shapes[static_cast<std::size_t>(a)].add(signals_.shape_values(frames, shape(a), form_));
@@ -157,7 +155,7 @@ void RowSolver::find_means() {
 
 Block RowSolver::load(Chunk frames) const {
   Block block;
-  at::Tensor own = signals_.psi_values(frames, psi_, form_);
+  at::Tensor own = signals_.psi_values(frames, psi_.coefficients, form_);
   scaling_.apply(own);
   block.psi = gather_columns(grid_.rows(), signals_.partition, std::move(own));
   for (std::int64_t a = 0; a < shapes_.count(); ++a) {
@@ -360,12 +358,12 @@ void RowSolver::measure() {
 /// `inverse`: of all columns.
 void RowSolver::find_resolution(const std::vector<double>& scale, const std::vector<double>& inverse) {
   const std::vector<double> rounding = gather_blocks(
-      grid_.rows(), signals_.psi_rounding(frames_.fit, psi_, form_), signals_.partition.sizes());
+      grid_.rows(), signals_.psi_rounding(frames_.fit, psi_.coefficients, form_), signals_.partition.sizes());
   const auto frames = static_cast<double>(std::ssize(frames_.fit));
   double sum = 0, heard = 0;
   for (std::size_t j = 0; j < scale.size(); ++j) {
     if (!(scale[j] > 0)) continue;
-    const double errors = rounding[j] * scale[j] * scale[j] + psi_error_ * psi_error_;
+    const double errors = rounding[j] * scale[j] * scale[j] + psi_.error * psi_.error;
     const double added = factor_->ridge() + frames * errors;
     sum += std::clamp(1 - added * inverse[j], 0.0, 1.0);
     ++heard;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,6 +19,13 @@ inline at::Tensor tensor_of(std::span<const double> values) {
 inline std::vector<double> vector_of(const at::Tensor& tensor) {
   const at::Tensor dense = tensor.to(at::kDouble).contiguous();
   return {dense.const_data_ptr<double>(), dense.const_data_ptr<double>() + dense.numel()};
+}
+
+/// The upper one of two in the middle; there must be a value.
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::ranges::nth_element(values, middle);
+  return *middle;
 }
 
 /// Indices as LibTorch takes them: a view of `values`, which must outlive it.

@@ -147,15 +147,12 @@ void VarproSolver::solve(WorkLog& log) {
     require_enough(outlook_);
     announce();
     const std::size_t phases_before = log.phases().size();
-    const std::string form = name_of(form_);
     try {
       solve_in_form(frames, log);
       return;
     } catch (const NumericalBreakdown& breakdown) {
-      if (fall_back(breakdown.what())) {
-        log.write_off(phases_before, form + ", given up");
-        continue;
-      }
+      log.write_off(phases_before, name_of(form_) + ", given up");
+      if (fall_back(breakdown.what())) continue;
       throw UnidentifiableError({"training data", breakdown.what(), "activity that determines W",
                                  "record longer, or with more noise or more varied activity"});
     }

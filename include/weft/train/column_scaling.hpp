@@ -22,10 +22,10 @@ struct ColumnMoments {
 /// Brings own columns to mean 0 and variance 1.
 struct ColumnScaling {
   std::vector<double> mean;  ///< (own columns)
-  std::vector<double>
-      scale;  ///< (own columns) one over the standard deviation; 0 where there is next to none
-  std::int64_t silent =
-      0;  ///< columns of the whole assembly that vary by under 1e-4 of the median one, or by rounding
+  /// (own columns) One over the standard deviation; 0 where there is next to none.
+  std::vector<double> scale;
+  /// Columns of the whole assembly that vary by under 1e-4 of the median one, or by rounding.
+  std::int64_t silent = 0;
 
   /// values := (values - mean) * scale, (frames x own columns). Local.
   void apply(at::Tensor& values) const;
