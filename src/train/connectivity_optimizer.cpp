@@ -65,14 +65,14 @@ void ConnectivityOptimizer::flush() {
 
 void ConnectivityOptimizer::apply(const at::Tensor& next, at::Tensor& product) {
   ++count_;
+  const AdamFactors factors = adam_factors(waiting_->learning_rate, count_);
   with_element_type(connectivity_, [&]<typename T>(T*) {
     AdamRowStep<T> step;
     step.g = waiting_->g.const_data_ptr<T>();
     step.x = waiting_->psi.const_data_ptr<T>();
     step.batch = waiting_->g.size(0);
     step.first_row = first_row_;
-    step.count = count_;
-    step.learning_rate = waiting_->learning_rate;
+    step.factors = &factors;
     step.l1 = settings_.l1;
     step.l2 = settings_.l2;
     adam_row_product({connectivity_.mutable_data_ptr<T>(), connectivity_.size(0), connectivity_.size(1),

@@ -44,7 +44,7 @@ std::vector<double> slow_column_product(RowBlock<const T> w, const T* g, std::in
 /// Adam on the whole of W in double precision, with the gradient written out as a matrix.
 template <typename T>
 void slow_adam(std::vector<double>& w, std::vector<double>& m, std::vector<double>& v, std::int64_t rows,
-               std::int64_t columns, const AdamRowStep<T>& step) {
+               std::int64_t columns, const AdamRowStep<T>& step, double learning_rate, std::int64_t count) {
   for (std::int64_t i = 0; i < rows; ++i) {
     for (std::int64_t j = 0; j < columns; ++j) {
       const std::size_t k = static_cast<std::size_t>(i * columns + j);
@@ -58,9 +58,9 @@ void slow_adam(std::vector<double>& w, std::vector<double>& m, std::vector<doubl
       }
       m[k] = step.beta1 * m[k] + (1 - step.beta1) * gradient;
       v[k] = step.beta2 * v[k] + (1 - step.beta2) * gradient * gradient;
-      const double first = m[k] / (1 - std::pow(step.beta1, step.count));
-      const double second = v[k] / (1 - std::pow(step.beta2, step.count));
-      w[k] -= step.learning_rate * first / (std::sqrt(second) + step.epsilon);
+      const double first = m[k] / (1 - std::pow(step.beta1, count));
+      const double second = v[k] / (1 - std::pow(step.beta2, count));
+      w[k] -= learning_rate * first / (std::sqrt(second) + step.epsilon);
     }
   }
 }
@@ -166,11 +166,11 @@ TYPED_TEST(RowKernels, AdamMatchesTheSlowOneAndKeepsTheDiagonalAtZero) {
         const auto g = random_values<T>(batch * kRows, 10 + static_cast<std::uint64_t>(count));
         const auto x = random_values<T>(batch * columns, 20 + static_cast<std::uint64_t>(count));
         AdamRowStep<T> step;
-        step.g = g.data(), step.x = x.data(), step.batch = batch, step.first_row = first_row,
-        step.count = count;
-        step.learning_rate = 0.01, step.l1 = 0.02, step.l2 = 0.03;
+        const AdamFactors factors = adam_factors(0.01, count);
+        step.g = g.data(), step.x = x.data(), step.batch = batch, step.first_row = first_row;
+        step.factors = &factors, step.l1 = 0.02, step.l2 = 0.03;
         Kernels::adam(block, m.data(), v.data(), step, next.data(), 2, out.data());
-        slow_adam(slow_w, slow_m, slow_v, kRows, columns, step);
+        slow_adam(slow_w, slow_m, slow_v, kRows, columns, step, 0.01, count);
       }
       Kernels::rows(RowBlock<const T>{w.data(), kRows, columns, columns}, next.data(), 2, again.data());
 
@@ -197,7 +197,8 @@ TYPED_TEST(RowKernels, AdamWithoutANextBatchOnlyUpdates) {
   const auto g = random_values<T>(kRows, 6);
   const auto x = random_values<T>(columns, 7);
   AdamRowStep<T> step;
-  step.g = g.data(), step.x = x.data(), step.batch = 1, step.count = 1, step.learning_rate = 0.1;
+  const AdamFactors factors = adam_factors(0.1, 1);
+  step.g = g.data(), step.x = x.data(), step.batch = 1, step.factors = &factors;
 
   Kernels::adam(RowBlock<T>{with.data(), kRows, columns, columns}, m1.data(), v1.data(), step, x.data(), 1,
                 out.data());

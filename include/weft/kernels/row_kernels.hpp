@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+
+#include "weft/core/host_device.hpp"
 
 namespace weft {
 
@@ -25,6 +28,20 @@ void row_product(RowBlock<const double> w, const double* x, std::int64_t batch, 
 void column_product(RowBlock<const float> w, const float* g, std::int64_t batch, float* out);
 void column_product(RowBlock<const double> w, const double* g, std::int64_t batch, double* out);
 
+/// What changes in Adam from step to step: it lies where the kernel's other data do, so that a step that a
+/// GPU repeats by itself can change it.
+struct AdamFactors {
+  double rate = 0;               ///< learning rate / (1 - beta1^t)
+  double second_correction = 0;  ///< 1 / sqrt(1 - beta2^t)
+};
+
+/// Those of step `count`, from 1, since the moments were cleared.
+WEFT_HOST_DEVICE inline AdamFactors adam_factors(double learning_rate, std::int64_t count, double beta1 = 0.9,
+                                                 double beta2 = 0.999) {
+  return {learning_rate / (1 - std::pow(beta1, static_cast<double>(count))),
+          1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(count)))};
+}
+
 /// One step of Adam (Kingma & Ba 2015) on W with the gradient sum_b g[b][i] x[b][j] + l1 sign(w) + 2 l2 w.
 template <typename T>
 struct AdamRowStep {
@@ -32,8 +49,7 @@ struct AdamRowStep {
   const T* x = nullptr;  ///< (batch x columns), of the presynaptic side
   std::int64_t batch = 0;
   std::int64_t first_row = 0;  ///< global index of row 0: the entry (i, first_row + i) is held at 0
-  std::int64_t count = 0;      ///< this step's number since the moments were cleared, from 1
-  double learning_rate = 0;
+  const AdamFactors* factors = nullptr;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double l1 = 0, l2 = 0;
 };

@@ -151,8 +151,8 @@ struct AdamConstants {
         rest1(static_cast<T>(1 - step.beta1)),  // in double: 1 - 0.999f is off by 5e-5
         rest2(static_cast<T>(1 - step.beta2)),
         epsilon(static_cast<T>(step.epsilon)),
-        rate(static_cast<T>(step.learning_rate / (1 - std::pow(step.beta1, step.count)))),
-        second_correction(static_cast<T>(1 / std::sqrt(1 - std::pow(step.beta2, step.count)))),
+        rate(static_cast<T>(step.factors->rate)),
+        second_correction(static_cast<T>(step.factors->second_correction)),
         l1(static_cast<T>(step.l1)),
         l2(static_cast<T>(2 * step.l2)) {}
 };

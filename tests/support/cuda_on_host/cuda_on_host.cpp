@@ -1,0 +1,141 @@
+#include "support/cuda_on_host/cuda_on_host.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include <ucontext.h>
+
+#include "kernels/cuda/launch.hpp"
+
+namespace weft {
+namespace cuda_on_host {
+namespace {
+
+constexpr std::size_t kStack = 1 << 16;
+constexpr unsigned kWarp = 32;
+
+struct Fiber {
+  ucontext_t context;
+  std::unique_ptr<char[]> stack{new char[kStack]};
+  bool done = false;
+};
+
+/// Threads that wait for each other, over and over.
+struct Barrier {
+  unsigned arrived = 0;
+  std::uint64_t round = 0;
+};
+
+struct Warp {
+  std::array<std::array<char, 16>, kWarp> slot;
+  Barrier barrier;
+};
+
+class Block {
+ public:
+  void run(unsigned threads, const std::function<void()>& body) {
+    body_ = &body;
+    threads_ = live_ = threads;
+    all_ = {};
+    warps_.assign((threads + kWarp - 1) / kWarp, {});
+    while (fibers_.size() < threads) fibers_.emplace_back();
+    for (unsigned thread = 0; thread < threads; ++thread) prepare(fibers_[thread]);
+    while (live_ > 0) {
+      for (unsigned thread = 0; thread < threads; ++thread) {
+        if (fibers_[thread].done) continue;
+        resume(thread);
+        swapcontext(&main_, &fibers_[thread].context);
+      }
+    }
+  }
+
+  /// As on a GPU, threads that have ended count as arrived.
+  void wait_for_all() {
+    wait(all_, [this] { return live_; });
+  }
+
+  void exchange(const void* value, void* result, unsigned bytes, unsigned lane) {
+    Warp& warp = warps_[now_ / kWarp];
+    const unsigned size = std::min(kWarp, threads_ - now_ / kWarp * kWarp);
+    const auto all = [size] { return size; };
+    std::memcpy(warp.slot[now_ % kWarp].data(), value, bytes);
+    wait(warp.barrier, all);
+    std::memcpy(result, warp.slot[lane < size ? lane : now_ % kWarp].data(), bytes);
+    wait(warp.barrier, all);
+  }
+
+  unsigned lane() const { return now_ % kWarp; }
+
+ private:
+  static void enter();
+
+  void prepare(Fiber& fiber) {
+    fiber.done = false;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = kStack;
+    fiber.context.uc_link = &main_;
+    makecontext(&fiber.context, &Block::enter, 0);
+  }
+  void resume(unsigned thread) {
+    now_ = thread;
+    threadIdx = dim3(thread % blockDim.x, thread / blockDim.x, 0);
+  }
+  void yield() {
+    const unsigned me = now_;
+    swapcontext(&fibers_[me].context, &main_);
+    resume(me);
+  }
+  template <typename Count>
+  void wait(Barrier& barrier, Count count) {
+    const std::uint64_t mine = barrier.round;
+    ++barrier.arrived;
+    while (barrier.round == mine) {
+      if (barrier.arrived >= count()) {
+        barrier.arrived = 0;
+        ++barrier.round;
+        return;
+      }
+      yield();
+    }
+  }
+
+  std::vector<Fiber> fibers_;
+  std::vector<Warp> warps_;
+  Barrier all_;
+  ucontext_t main_;
+  const std::function<void()>* body_ = nullptr;
+  unsigned threads_ = 0, live_ = 0, now_ = 0;
+};
+
+Block& the_block() {
+  static Block block;
+  return block;
+}
+
+void Block::enter() {
+  Block& block = the_block();
+  (*block.body_)();
+  block.fibers_[block.now_].done = true;
+  --block.live_;
+}
+
+}  // namespace
+
+void run_block(unsigned threads, const std::function<void()>& body) { the_block().run(threads, body); }
+void wait_for_block() { the_block().wait_for_all(); }
+void exchange(const void* value, void* result, unsigned bytes, unsigned lane) {
+  the_block().exchange(value, result, bytes, lane);
+}
+unsigned lane_of_this_thread() { return the_block().lane(); }
+
+}  // namespace cuda_on_host
+
+void* cuda::allocate_scratch(std::size_t bytes, cudaStream_t) { return std::malloc(bytes); }
+void cuda::free_scratch(void* memory, cudaStream_t) { std::free(memory); }
+
+}  // namespace weft
