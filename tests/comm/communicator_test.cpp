@@ -16,6 +16,7 @@
 
 #include "support/mpi_main.hpp"
 #include "support/user_error.hpp"
+#include "world_under_test.hpp"
 
 namespace weft {
 namespace {
@@ -104,7 +105,7 @@ template <typename Scalar>
 constexpr std::size_t kReducedCounts[] = {0, 1, 2, 7, 1000, (std::size_t{1} << 20) / sizeof(Scalar) + 1};
 
 TYPED_TEST(EveryType, AllReduceAddsInRankOrder) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   for (const std::size_t count : kReducedCounts<TypeParam>) {
     auto values = values_of<TypeParam>(world.rank(), count);
     world.all_reduce(std::span(values), Reduction::sum).wait();
@@ -114,7 +115,7 @@ TYPED_TEST(EveryType, AllReduceAddsInRankOrder) {
 }
 
 TYPED_TEST(EveryType, AllReduceFindsTheLargest) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   for (const std::size_t count : kReducedCounts<TypeParam>) {
     auto values = values_of<TypeParam>(world.rank(), count);
     world.all_reduce(std::span(values), Reduction::max).wait();
@@ -124,7 +125,7 @@ TYPED_TEST(EveryType, AllReduceFindsTheLargest) {
 }
 
 TYPED_TEST(EveryType, AllGatherPutsUnevenBlocksInRankOrder) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   for (const std::int64_t scale : {0, 1, 5000}) {
     const auto counts = uneven_counts(world.size(), scale);
     const auto expected = blocks_of_all<TypeParam>(counts);
@@ -136,7 +137,7 @@ TYPED_TEST(EveryType, AllGatherPutsUnevenBlocksInRankOrder) {
 }
 
 TYPED_TEST(EveryType, AllGatherTakesTheOwnBlockWhereItLies) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   const auto counts = uneven_counts(world.size(), 3);
   const auto expected = blocks_of_all<TypeParam>(counts);
   const auto own_block = block_of(expected, counts, world.rank());
@@ -149,7 +150,7 @@ TYPED_TEST(EveryType, AllGatherTakesTheOwnBlockWhereItLies) {
 }
 
 TYPED_TEST(EveryType, ReduceScatterLeavesEachRankItsBlockOfTheSum) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   for (const std::int64_t scale : {0, 1, 5000}) {
     const auto counts = uneven_counts(world.size(), scale);
     auto blocks = values_of<TypeParam>(world.rank(), total(counts));
@@ -163,7 +164,7 @@ TYPED_TEST(EveryType, ReduceScatterLeavesEachRankItsBlockOfTheSum) {
 }
 
 TYPED_TEST(EveryType, BroadcastHandsOutTheRootsValues) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   for (int root = 0; root < world.size(); ++root) {
     auto values = values_of<TypeParam>(world.rank(), 77);
     world.broadcast(std::span(values), root).wait();
@@ -184,7 +185,7 @@ TEST(Communicator, TestValuesShowTheOrderOfAdding) {
 }
 
 TEST(Communicator, ANanOnOneRankIsTheMaximum) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   for (int broken = 0; broken < world.size(); ++broken) {
     double value = world.rank() == broken ? std::numeric_limits<double>::quiet_NaN() : world.rank();
     world.all_reduce(std::span(&value, 1), Reduction::max).wait();
@@ -193,7 +194,7 @@ TEST(Communicator, ANanOnOneRankIsTheMaximum) {
 }
 
 TEST(Communicator, ManyCollectivesAreUnderWayAtOnce) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   const auto counts = uneven_counts(world.size(), 100);
   auto small = values_of<double>(world.rank(), 10);
   auto large = values_of<double>(world.rank(), 400'000);
@@ -221,7 +222,7 @@ TEST(Communicator, ManyCollectivesAreUnderWayAtOnce) {
 }
 
 TEST(Communicator, GroupsThatWereSplitOffWorkBesideEachOther) {
-  Communicator& world = test_world();
+  Communicator& world = world_under_test();
   const auto parity = world.split(world.rank() % 2);
   EXPECT_EQ(parity->rank(), world.rank() / 2);
   EXPECT_EQ(parity->size(), (world.size() + 1 - world.rank() % 2) / 2);

@@ -13,13 +13,14 @@ namespace weft {
 
 enum class ScalarType { float32, float64, int64, byte };
 enum class Reduction { sum, max };
+enum class Memory { host, device };
 
-/// A run of scalars in host or device memory, whichever the communicator works on. Counts are elements, never
-/// bytes.
+/// A run of scalars. Counts are elements, never bytes.
 struct Buffer {
   void* data = nullptr;
   std::size_t count = 0;
   ScalarType type = ScalarType::float32;
+  Memory memory = Memory::host;
 
   Buffer() = default;
   Buffer(std::span<float> values) : data(values.data()), count(values.size()), type(ScalarType::float32) {}

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "weft/comm/communicator.hpp"
+
+#include "comm/nccl/nccl_api.hpp"
+
+namespace weft {
+
+/// NCCL's calls made to work between the ranks of a test, on host memory, over MPI; what is asked in a group
+/// is done at its end, as NCCL does it. Every call is recorded. A communicator reports "in progress" a few
+/// times before it is ready, as a non-blocking one does, and a failure can be put in.
+class NcclStandIn {
+ public:
+  /// Whoever makes a communicator here does so on this group of ranks. One object at a time.
+  explicit NcclStandIn(Communicator& ranks);
+  ~NcclStandIn();
+
+  const NcclApi& api() const;
+  /// Names of the calls that this rank made, in order.
+  std::vector<std::string> calls;
+  /// How often a call reports "in progress" before it is done; -1: for ever.
+  int polls = 2;
+  /// What the next call of this name returns in place of success.
+  std::string failing_call;
+  ncclResult_t failure = ncclSystemError;
+  /// What a look at the asynchronous error gives, if not success.
+  ncclResult_t async_failure = ncclSuccess;
+};
+
+}  // namespace weft
