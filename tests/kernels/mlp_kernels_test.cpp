@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include "kernels/cuda/mlp_kernels.hpp"
 #include "kernels/isa/mlp_kernels.hpp"
 #include "variants.hpp"
 
@@ -71,8 +72,8 @@ struct SlowMlp {
   }
 };
 
-/// The kernels as programs call them, and those compiled for AVX2, which a machine with AVX-512 would never
-/// choose.
+/// The kernels as programs call them, those compiled for AVX2, which a machine with AVX-512 would never
+/// choose, and a GPU's.
 struct Chosen {
   static void forward(auto... arguments) { mlp_forward(arguments...); }
   static void backward(auto... arguments) { mlp_backward(arguments...); }
@@ -81,12 +82,17 @@ struct Avx2 {
   static void forward(auto... arguments) { avx2::mlp_forward(arguments...); }
   static void backward(auto... arguments) { avx2::mlp_backward(arguments...); }
 };
+struct CudaOnHost {
+  static void forward(auto... arguments) { cuda::mlp_forward(arguments..., nullptr); }
+  static void backward(auto... arguments) { cuda::mlp_backward(arguments..., nullptr); }
+};
 
 template <typename T>
 class MlpKernels : public testing::Test {};
 
-using Variants = testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
-                                Variant<double, Avx2>>;
+using Variants =
+    testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
+                   Variant<double, Avx2>, Variant<float, CudaOnHost>, Variant<double, CudaOnHost>>;
 TYPED_TEST_SUITE(MlpKernels, Variants);
 
 template <typename T>

@@ -1,5 +1,6 @@
 #include "weft/kernels/row_kernels.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include "kernels/cuda/row_kernels.hpp"
 #include "kernels/isa/row_kernels.hpp"
 #include "variants.hpp"
 
@@ -72,8 +74,8 @@ void expect_near(const std::vector<T>& actual, const std::vector<U>& expected, d
     ASSERT_NEAR(actual[k], expected[k], tolerance) << "at " << k;
 }
 
-/// The kernels as programs call them, and those compiled for AVX2, which a machine with AVX-512 would never
-/// choose.
+/// The kernels as programs call them, those compiled for AVX2, which a machine with AVX-512 would never
+/// choose, and those of a GPU, on the host.
 struct Chosen {
   static void rows(auto... arguments) { row_product(arguments...); }
   static void columns(auto... arguments) { column_product(arguments...); }
@@ -84,12 +86,18 @@ struct Avx2 {
   static void columns(auto... arguments) { avx2::column_product(arguments...); }
   static void adam(auto... arguments) { avx2::adam_row_product(arguments...); }
 };
+struct CudaOnHost {
+  static void rows(auto... arguments) { cuda::row_product(arguments..., nullptr); }
+  static void columns(auto... arguments) { cuda::column_product(arguments..., nullptr); }
+  static void adam(auto... arguments) { cuda::adam_row_product(arguments..., nullptr); }
+};
 
 template <typename T>
 class RowKernels : public testing::Test {};
 
-using Variants = testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
-                                Variant<double, Avx2>>;
+using Variants =
+    testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
+                   Variant<double, Avx2>, Variant<float, CudaOnHost>, Variant<double, CudaOnHost>>;
 TYPED_TEST_SUITE(RowKernels, Variants);
 
 // Sizes below, at and beyond a register, a chain of registers and a stretch of Adam.
@@ -103,47 +111,85 @@ double rounding(std::int64_t n) {
   return 8 * std::numeric_limits<T>::epsilon() * std::sqrt(static_cast<double>(n)) * std::log2(n + 2.0);
 }
 
+/// Both products with `offset` entries before W and before the vectors, and `gap` between rows.
+template <typename T, typename Kernels>
+void expect_products(std::int64_t count, std::int64_t columns, std::int64_t batch, std::int64_t gap,
+                     std::int64_t offset) {
+  SCOPED_TRACE(testing::Message() << count << " rows, " << columns << " columns, batch " << batch << ", gap "
+                                  << gap << ", offset " << offset);
+  const std::int64_t stride = columns + gap;
+  const auto w = random_values<T>(offset + count * stride, 1);
+  const auto x = random_values<T>(offset + batch * columns, 2);
+  const auto g = random_values<T>(offset + batch * count, 3);
+  const RowBlock<const T> block{w.data() + offset, count, columns, stride};
+  std::vector<T> rows(static_cast<std::size_t>(batch * count), T{99});
+  std::vector<T> sums(static_cast<std::size_t>(batch * columns), T{99});
+
+  Kernels::rows(block, x.data() + offset, batch, rows.data());
+  Kernels::columns(block, g.data() + offset, batch, sums.data());
+
+  expect_near(rows, slow_row_product(block, x.data() + offset, batch), rounding<T>(columns));
+  expect_near(sums, slow_column_product(block, g.data() + offset, batch), rounding<T>(count));
+}
+
 TYPED_TEST(RowKernels, ProductsMatchTheSlowOnes) {
-  using T = typename TypeParam::T;
-  using Kernels = typename TypeParam::Kernels;
   for (const std::int64_t columns : kColumns) {
-    for (const std::int64_t batch : kBatches) {
-      SCOPED_TRACE(testing::Message() << columns << " columns, batch " << batch);
-      const std::int64_t stride = columns + 3;
-      const auto w = random_values<T>(kRows * stride, 1);
-      const auto x = random_values<T>(batch * columns, 2);
-      const auto g = random_values<T>(batch * kRows, 3);
-      const RowBlock<const T> block{w.data(), kRows, columns, stride};
-      std::vector<T> rows(static_cast<std::size_t>(batch * kRows), T{99});
-      std::vector<T> sums(static_cast<std::size_t>(batch * columns), T{99});
-
-      Kernels::rows(block, x.data(), batch, rows.data());
-      Kernels::columns(block, g.data(), batch, sums.data());
-
-      expect_near(rows, slow_row_product(block, x.data(), batch), rounding<T>(columns));
-      expect_near(sums, slow_column_product(block, g.data(), batch), rounding<T>(kRows));
-    }
+    for (const std::int64_t batch : kBatches)
+      expect_products<typename TypeParam::T, typename TypeParam::Kernels>(kRows, columns, batch, 3, 0);
   }
+}
+
+struct Shape {
+  std::int64_t rows, columns, batch, gap, offset;
+};
+// Beyond the rows, the vectors and the columns that a GPU's block takes; rows that 16-byte loads suit, and
+// rows that they do not.
+constexpr Shape kShapes[] = {{33, 1000, 9, 0, 0}, {33, 1000, 2, 0, 1}, {31, 600, 8, 4, 0}, {33, 31, 9, 0, 0},
+                             {5, 8200, 2, 0, 0},  {5, 16399, 1, 1, 0}, {1, 1, 9, 0, 0}};
+
+TYPED_TEST(RowKernels, ProductsOfOtherShapesMatchTheSlowOnes) {
+  for (const auto& [rows, columns, batch, gap, offset] : kShapes)
+    expect_products<typename TypeParam::T, typename TypeParam::Kernels>(rows, columns, batch, gap, offset);
+}
+
+TYPED_TEST(RowKernels, AColumnsSumOverManyRowsMatchesTheSlowOne) {
+  using T = typename TypeParam::T;
+  constexpr std::int64_t rows = 66'000, columns = 3, batch = 2;
+  const auto w = random_values<T>(rows * columns, 1);
+  const auto g = random_values<T>(batch * rows, 2);
+  const RowBlock<const T> block{w.data(), rows, columns, columns};
+  std::vector<T> sums(static_cast<std::size_t>(batch * columns), T{99});
+
+  TypeParam::Kernels::columns(block, g.data(), batch, sums.data());
+
+  // The slow sum, of as many terms one after the other, is the less exact one in double precision.
+  expect_near(sums, slow_column_product(block, g.data(), batch), 8 * rounding<T>(rows));
 }
 
 TYPED_TEST(RowKernels, ARowsSumDoesNotDependOnRowsBatchOrThreads) {
   using T = typename TypeParam::T;
   using Kernels = typename TypeParam::Kernels;
-  constexpr std::int64_t columns = 1031, batch = 7;
-  const auto w = random_values<T>(kRows * columns, 1);
-  const auto x = random_values<T>(batch * columns, 2);
-  std::vector<T> all(static_cast<std::size_t>(batch * kRows));
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(3);
-  Kernels::rows(RowBlock<const T>{w.data(), kRows, columns, columns}, x.data(), batch, all.data());
-  omp_set_num_threads(threads);
+  for (const std::int64_t columns : {std::int64_t{1031}, std::int64_t{1032}}) {
+    constexpr std::int64_t batch = 7;
+    const auto w = random_values<T>(kRows * columns, 1);
+    const auto x = random_values<T>(batch * columns, 2);
+    std::vector<T> all(static_cast<std::size_t>(batch * kRows));
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(3);
+    Kernels::rows(RowBlock<const T>{w.data(), kRows, columns, columns}, x.data(), batch, all.data());
+    omp_set_num_threads(threads);
 
-  for (std::int64_t i = 0; i < kRows; ++i) {
-    for (std::int64_t b = 0; b < batch; ++b) {
-      T one = 0;
-      Kernels::rows(RowBlock<const T>{w.data() + i * columns, 1, columns, columns}, x.data() + b * columns, 1,
-                    &one);
-      EXPECT_EQ(one, all[static_cast<std::size_t>(b * kRows + i)]) << "row " << i << ", batch entry " << b;
+    for (std::int64_t i = 0; i < kRows; ++i) {
+      // Elsewhere in memory, where vector instructions may load in another way.
+      std::vector<T> row(static_cast<std::size_t>(1 + columns));
+      std::copy_n(w.data() + i * columns, columns, row.data() + 1);
+      for (std::int64_t b = 0; b < batch; ++b) {
+        T one = 0;
+        Kernels::rows(RowBlock<const T>{row.data() + 1, 1, columns, columns}, x.data() + b * columns, 1,
+                      &one);
+        EXPECT_EQ(one, all[static_cast<std::size_t>(b * kRows + i)])
+            << columns << " columns, row " << i << ", batch entry " << b;
+      }
     }
   }
 }
@@ -184,6 +230,38 @@ TYPED_TEST(RowKernels, AdamMatchesTheSlowOneAndKeepsTheDiagonalAtZero) {
       for (std::int64_t i = 0; i < kRows; ++i)
         EXPECT_EQ(w[static_cast<std::size_t>(i * columns + first_row + i)], 0);
     }
+  }
+}
+
+TYPED_TEST(RowKernels, AdamOfOtherShapesMatchesTheSlowOneAndRowProduct) {
+  using T = typename TypeParam::T;
+  using Kernels = typename TypeParam::Kernels;
+  for (const auto& [rows, columns, batch, gap, offset] : kShapes) {
+    if (columns < rows) continue;
+    SCOPED_TRACE(testing::Message() << rows << " rows, " << columns << " columns, batch " << batch
+                                    << ", offset " << offset);
+    const std::int64_t next_batch = batch + 1;
+    auto w = random_values<T>(offset + rows * columns, 4);
+    std::vector<T> m(w.size()), v(w.size()), out(next_batch * rows), again(out.size());
+    std::vector<double> slow_w(w.begin() + offset, w.end()), slow_m(slow_w.size()), slow_v(slow_w.size());
+    const auto g = random_values<T>(batch * rows, 5), x = random_values<T>(batch * columns, 6);
+    const auto next = random_values<T>(next_batch * columns, 7);
+    const AdamFactors factors = adam_factors(0.01, 1);
+    AdamRowStep<T> step;
+    step.g = g.data(), step.x = x.data(), step.batch = batch, step.first_row = columns - rows;
+    step.factors = &factors, step.l1 = 0.02, step.l2 = 0.03;
+
+    Kernels::adam(RowBlock<T>{w.data() + offset, rows, columns, columns}, m.data() + offset,
+                  v.data() + offset, step, next.data(), next_batch, out.data());
+    Kernels::rows(RowBlock<const T>{w.data() + offset, rows, columns, columns}, next.data(), next_batch,
+                  again.data());
+    slow_adam(slow_w, slow_m, slow_v, rows, columns, step, 0.01, 1);
+
+    const double tolerance = sizeof(T) == 8 ? 1e-10 : 2e-5;
+    expect_near(std::vector<T>(w.begin() + offset, w.end()), slow_w, tolerance);
+    expect_near(std::vector<T>(m.begin() + offset, m.end()), slow_m, tolerance);
+    expect_near(std::vector<T>(v.begin() + offset, v.end()), slow_v, tolerance);
+    EXPECT_EQ(out, again);
   }
 }
 

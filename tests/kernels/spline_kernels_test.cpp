@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include "kernels/cuda/spline_kernels.hpp"
 #include "kernels/isa/spline_kernels.hpp"
 #include "variants.hpp"
 
@@ -18,8 +19,8 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 /// Splines of one function; a group's functions lie so many entries apart, of which the last three have no
-/// interval.
-constexpr std::int64_t kSplines = 11, kIntervals = kSplines - 3, kGroups = 3;
+/// interval. The splines of all groups are more than the 64 of a tile on a GPU, which ends within a function.
+constexpr std::int64_t kSplines = 11, kIntervals = kSplines - 3, kGroups = 7;
 constexpr double kLow = -2.5, kHigh = 3.2;
 
 /// The cubic B-spline on the knots 0 to 4, by de Boor's recursion.
@@ -56,7 +57,7 @@ struct Activity {
     u[static_cast<std::size_t>(3 * stride)] = 1e6F;
     u[static_cast<std::size_t>(4 * stride)] = -1e6F;
     for (std::int64_t j = 0; j < columns; ++j)
-      first.push_back(static_cast<std::int32_t>(j * j % kGroups * kSplines));
+      first.push_back(static_cast<std::int32_t>((j + j / 5) % kGroups * kSplines));
   }
   CoordinateRows rows() const {
     return {u.data(), stride, columns, frames.data(), static_cast<std::int64_t>(frames.size())};
@@ -126,7 +127,7 @@ std::vector<double> slow_sensitivity(const Activity& activity, const std::vector
 }
 
 /// The kernels as programs call them, and those compiled for AVX2, which a machine with AVX-512 would never
-/// choose.
+/// choose; and those for a GPU, on the host.
 struct Chosen {
   static void values(auto... arguments) { spline_values(arguments...); }
   static void sensitivity(auto... arguments) { spline_sensitivity(arguments...); }
@@ -134,6 +135,10 @@ struct Chosen {
 struct Avx2 {
   static void values(auto... arguments) { avx2::spline_values(arguments...); }
   static void sensitivity(auto... arguments) { avx2::spline_sensitivity(arguments...); }
+};
+struct CudaOnHost {
+  static void values(auto... arguments) { cuda::spline_values(arguments..., nullptr); }
+  static void sensitivity(auto... arguments) { cuda::spline_sensitivity(arguments..., nullptr); }
 };
 
 template <typename T>
@@ -146,8 +151,9 @@ class SplineKernels : public testing::Test {
   int threads_ = omp_get_max_threads();
 };
 
-using Variants = testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
-                                Variant<double, Avx2>>;
+using Variants =
+    testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
+                   Variant<double, Avx2>, Variant<float, CudaOnHost>, Variant<double, CudaOnHost>>;
 TYPED_TEST_SUITE(SplineKernels, Variants);
 
 template <typename T>
@@ -164,7 +170,7 @@ void expect_near(const std::vector<T>& actual, const std::vector<double>& expect
 /// function and one a group; plain and differenced.
 template <typename Test>
 void with_every_activity(Test test) {
-  for (const std::int64_t columns : {1, 7, 16, 37, 65}) {
+  for (const std::int64_t columns : {1, 7, 16, 37, 65, 300}) {
     for (const bool grouped : {false, true}) {
       for (const bool differenced : {false, true}) {
         SCOPED_TRACE(testing::Message() << columns << " columns" << (grouped ? ", grouped" : "")
@@ -189,8 +195,8 @@ TYPED_TEST(SplineKernels, ValuesMatchTheSlowOnes) {
 
 TYPED_TEST(SplineKernels, SensitivitiesMatchTheSlowOnes) {
   using T = typename TypeParam::T;
-  // Rows below, at and beyond a tile of 8.
-  for (const std::int64_t rows : {1, 5, 8, 19}) {
+  // Rows below, at and beyond a tile of 8 or 32.
+  for (const std::int64_t rows : {1, 5, 8, 19, 70}) {
     with_every_activity([&](const Activity& activity, bool differenced) {
       SCOPED_TRACE(testing::Message() << rows << " rows");
       const std::int64_t splines = activity.grouped ? kGroups * kSplines : kSplines;

@@ -8,7 +8,7 @@
 
 #if defined(__CUDACC__)
 #include <cuda_runtime.h>
-#include <fmt/format.h>
+#include <string>
 
 #include "weft/core/error.hpp"
 #else
@@ -29,7 +29,7 @@ void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, cudaStream
             Arguments... arguments) {
   kernel<<<blocks, threads, 0, stream>>>(arguments...);
   if (const cudaError_t code = cudaGetLastError(); code != cudaSuccess)
-    throw InternalError(fmt::format("a kernel was not launched: {}", cudaGetErrorString(code)));
+    throw InternalError(std::string("a kernel was not launched: ") + cudaGetErrorString(code));
 }
 #endif
 

@@ -1,0 +1,379 @@
+#include "kernels/cuda/simulation_step.hpp"
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "weft/core/philox.hpp"
+#include "weft/sim/dynamics.hpp"
+
+namespace weft {
+namespace {
+
+using cuda::FrameBlocks;
+using cuda::SimulationCounter;
+using cuda::SimulationStep;
+
+constexpr double kDt = 0.05;
+constexpr double kDeviation = 0.1;
+constexpr float kUntouched = 77;
+
+const Philox& step_noise() {
+  static const Philox random(7, RandomStream::process_noise);
+  return random;
+}
+
+std::vector<float> normals(std::uint64_t stream, std::int64_t count, double deviation) {
+  const Philox random(3, RandomStream::initial_state);
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (std::size_t k = 0; k < values.size(); ++k)
+    values[k] = static_cast<float>(deviation * random.normal(stream, k));
+  return values;
+}
+
+std::vector<float> tanh_of(const std::vector<float>& x) {
+  std::vector<float> out(x.size());
+  apply_tanh(x, out);
+  return out;
+}
+
+/// A whole assembly: W, what the neurons are, and where they start.
+struct Assembly {
+  Assembly(std::int64_t n, std::int64_t s)
+      : neurons(n),
+        trajectories(s),
+        w(normals(0, n * n, 1 / std::sqrt(static_cast<double>(n)))),
+        x(normals(1, s * n, 5)) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      parameters.gain.push_back(10.0F - 0.1F * static_cast<float>(i % 7));
+      parameters.self_coupling.push_back(0.5F + 0.2F * static_cast<float>(i % 5));
+      parameters.decay.push_back(1.0F + 0.3F * static_cast<float>(i % 3));
+    }
+  }
+  RowBlock<const float> rows() const { return {w.data(), neurons, neurons, neurons}; }
+
+  std::int64_t neurons, trajectories;
+  std::vector<float> w;
+  std::vector<float> x;  ///< (S x N)
+  NeuronParameters parameters;
+};
+
+/// Activities and derivatives of all steps, (steps x S x N).
+struct Recording {
+  std::vector<float> x, derivative;
+  bool operator==(const Recording&) const = default;
+};
+
+void append(std::vector<float>& to, const std::vector<float>& values) {
+  to.insert(to.end(), values.begin(), values.end());
+}
+
+/// As the simulator does it on the host.
+Recording on_host(const Assembly& assembly, std::int64_t steps) {
+  Recording recording;
+  std::vector<float> x = assembly.x, input(x.size()), derivative(x.size()), noise(x.size());
+  const OwnNeurons all{assembly.neurons, GlobalRow{0}, assembly.neurons};
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const std::vector<float> tanh_x = tanh_of(x);
+    row_product(assembly.rows(), tanh_x.data(), assembly.trajectories, input.data());
+    drift(assembly.parameters, x, tanh_x, input, derivative);
+    append(recording.x, x);
+    append(recording.derivative, derivative);
+    draw_normal(step_noise(), static_cast<std::uint64_t>(step), kDeviation, all, noise);
+    euler_step(derivative, kDt, noise, x);
+  }
+  return recording;
+}
+
+/// Equation 2 in double precision, one product after the other.
+struct SlowRecording {
+  std::vector<double> x, derivative;
+};
+SlowRecording slow(const Assembly& assembly, std::int64_t steps) {
+  const std::int64_t n = assembly.neurons;
+  const NeuronParameters& p = assembly.parameters;
+  SlowRecording recording;
+  std::vector<double> x(assembly.x.begin(), assembly.x.end()), f(x.size());
+  for (std::int64_t step = 0; step < steps; ++step) {
+    for (std::int64_t s = 0; s < assembly.trajectories; ++s) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        double input = 0;
+        for (std::int64_t j = 0; j < n; ++j) input += assembly.w[i * n + j] * std::tanh(x[s * n + j]);
+        const double own = x[s * n + i];
+        f[s * n + i] = -p.decay[i] * own + p.self_coupling[i] * std::tanh(own) + p.gain[i] * input;
+      }
+    }
+    recording.x.insert(recording.x.end(), x.begin(), x.end());
+    recording.derivative.insert(recording.derivative.end(), f.begin(), f.end());
+    for (std::size_t k = 0; k < x.size(); ++k)
+      x[k] += kDt * f[k] + kDeviation * step_noise().normal(static_cast<std::uint64_t>(step), k);
+  }
+  return recording;
+}
+
+/// How the rows of W lie in memory.
+struct Layout {
+  std::int64_t padding = 0;  ///< columns between rows
+  std::int64_t shift = 0;    ///< from an aligned address
+  int rows_per_warp = 0;     ///< 0: as the kernel chooses
+};
+
+/// One rank's part of the simulation, stepped by the kernel.
+class RankPart {
+ public:
+  RankPart(const Assembly& assembly, std::int64_t begin, std::int64_t own, std::int64_t capacity,
+           const Layout& layout = {})
+      : rows_per_warp_(layout.rows_per_warp),
+        activity(static_cast<std::size_t>(assembly.trajectories * capacity * own), kUntouched),
+        derivative(activity) {
+    const std::int64_t n = assembly.neurons, stride = n + layout.padding;
+    // What is no entry of W must not be used: it would make sums NaN.
+    w_.assign(static_cast<std::size_t>(own * stride + layout.shift), NAN);
+    for (std::int64_t i = 0; i < own; ++i)
+      for (std::int64_t j = 0; j < n; ++j)
+        w_[layout.shift + i * stride + j] = assembly.w[(begin + i) * n + j];
+    for (std::int64_t s = 0; s < assembly.trajectories; ++s)
+      x.insert(x.end(), assembly.x.begin() + s * n + begin, assembly.x.begin() + s * n + begin + own);
+    step_ = {.w = {w_.data() + layout.shift, own, n, stride},
+             .first_row = begin,
+             .trajectories = assembly.trajectories,
+             .gain = assembly.parameters.gain.data() + begin,
+             .self_coupling = assembly.parameters.self_coupling.data() + begin,
+             .decay = assembly.parameters.decay.data() + begin,
+             .x = x.data(),
+             .dt = kDt,
+             .deviation = kDeviation,
+             .random = step_noise(),
+             .frames = {activity.data(), derivative.data(), capacity}};
+  }
+  RankPart(const RankPart&) = delete;
+  RankPart& operator=(const RankPart&) = delete;
+
+  void advance(const SimulationCounter& counter, const float* tanh_all, float* tanh_next,
+               std::int64_t tanh_stride) {
+    step_.counter = &counter;
+    step_.tanh_all = tanh_all;
+    step_.tanh_next = tanh_next;
+    step_.tanh_stride = tanh_stride;
+    if (rows_per_warp_ == 0)
+      cuda::simulation_step(step_, nullptr);
+    else
+      cuda::simulation_step(step_, rows_per_warp_, nullptr);
+  }
+  SimulationStep& step() { return step_; }
+  std::int64_t own() const { return step_.w.rows; }
+
+ private:
+  int rows_per_warp_;
+  std::vector<float> w_;
+  SimulationStep step_{.w = {}, .random = step_noise(), .frames = {}};
+
+ public:
+  std::vector<float> x, activity, derivative;
+};
+
+/// (S x steps x own) blocks of the parts, put together as (steps x S x N).
+std::vector<float> put_together(const Assembly& assembly, const std::vector<std::unique_ptr<RankPart>>& parts,
+                                std::int64_t steps, std::vector<float> RankPart::*frames) {
+  std::vector<float> out;
+  for (std::int64_t t = 0; t < steps; ++t)
+    for (std::int64_t s = 0; s < assembly.trajectories; ++s)
+      for (const auto& part : parts) {
+        const auto from = ((*part).*frames).begin() + (s * steps + t) * part->own();
+        out.insert(out.end(), from, from + part->own());
+      }
+  return out;
+}
+
+/// On ranks that own `sizes` neurons, with what they gather from each other.
+Recording on_ranks(const Assembly& assembly, const std::vector<std::int64_t>& sizes, std::int64_t steps,
+                   const Layout& layout = {}) {
+  const std::int64_t s = assembly.trajectories;
+  std::vector<std::unique_ptr<RankPart>> parts;
+  std::vector<std::int64_t> begins{0};
+  for (const std::int64_t own : sizes) {
+    parts.push_back(std::make_unique<RankPart>(assembly, begins.back(), own, steps, layout));
+    begins.push_back(begins.back() + own);
+  }
+  std::vector<float> tanh_all = tanh_of(assembly.x), gathered(tanh_all.size());
+  SimulationCounter counter;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    for (std::size_t rank = 0; rank < parts.size(); ++rank)
+      parts[rank]->advance(counter, tanh_all.data(), gathered.data() + s * begins[rank], sizes[rank]);
+    cuda::order_by_trajectory(gathered.data(), begins.data(), static_cast<int>(sizes.size()), s,
+                              assembly.neurons, tanh_all.data(), nullptr);
+    cuda::advance_counter(&counter, nullptr);
+  }
+  return {put_together(assembly, parts, steps, &RankPart::activity),
+          put_together(assembly, parts, steps, &RankPart::derivative)};
+}
+
+/// On one rank, with tanh double-buffered.
+Recording on_one_rank(const Assembly& assembly, std::int64_t steps, const Layout& layout = {}) {
+  std::vector<std::unique_ptr<RankPart>> parts;
+  parts.push_back(std::make_unique<RankPart>(assembly, 0, assembly.neurons, steps, layout));
+  std::vector<float> now = tanh_of(assembly.x), next(now.size(), kUntouched);
+  SimulationCounter counter;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    parts[0]->advance(counter, now.data(), next.data(), assembly.neurons);
+    std::swap(now, next);
+    cuda::advance_counter(&counter, nullptr);
+  }
+  return {put_together(assembly, parts, steps, &RankPart::activity),
+          put_together(assembly, parts, steps, &RankPart::derivative)};
+}
+
+template <typename T>
+void expect_near(const std::vector<float>& actual, const std::vector<T>& expected, double tolerance) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t k = 0; k < actual.size(); ++k)
+    ASSERT_NEAR(actual[k], expected[k], tolerance) << "at " << k;
+}
+
+TEST(SimulationStep, IsEquation2AndWhatTheHostComputes) {
+  constexpr std::int64_t kSteps = 20;
+  for (const std::int64_t neurons : {1, 31, 33, 97, 130}) {
+    for (const std::int64_t trajectories : {1, 3, 8, 9}) {
+      SCOPED_TRACE(testing::Message() << neurons << " neurons, " << trajectories << " trajectories");
+      const Assembly assembly(neurons, trajectories);
+      const Recording recording = on_one_rank(assembly, kSteps, {.rows_per_warp = neurons > 31 ? 8 : 4});
+      const SlowRecording expected = slow(assembly, kSteps);
+      expect_near(recording.x, expected.x, 1e-4);
+      expect_near(recording.derivative, expected.derivative, 1e-3);
+      const Recording host = on_host(assembly, kSteps);
+      expect_near(recording.x, host.x, 1e-4);
+      expect_near(recording.derivative, host.derivative, 1e-3);
+    }
+  }
+}
+
+/// Where sums have one term each, their order does not matter, and nothing else differs.
+TEST(SimulationStep, HasTheHostsBitsButForTheOrderOfSums) {
+  Assembly assembly(97, 9);
+  for (std::int64_t i = 0; i < assembly.neurons; ++i)
+    for (std::int64_t j = 0; j < assembly.neurons; ++j)
+      if (j != (5 * i + 3) % assembly.neurons) assembly.w[i * assembly.neurons + j] = 0;
+  EXPECT_EQ(on_one_rank(assembly, 20, {.rows_per_warp = 8}), on_host(assembly, 20));
+}
+
+TEST(SimulationStep, IsTheSameForAnySplitOfRows) {
+  for (const std::int64_t trajectories : {3, 9}) {
+    const Assembly assembly(97, trajectories);
+    const Recording whole = on_one_rank(assembly, 3);
+    for (const std::int64_t own : {1, 7, 32, 97}) {
+      std::vector<std::int64_t> sizes(static_cast<std::size_t>(97 / own), own);
+      if (97 % own != 0) sizes.push_back(97 % own);
+      EXPECT_EQ(on_ranks(assembly, sizes, 3), whole) << own << " rows a rank";
+    }
+    EXPECT_EQ(on_ranks(assembly, {40, 1, 56}, 3), whole);
+  }
+}
+
+/// Over several chunks of columns and a part of one.
+TEST(SimulationStep, IsTheSameForAnyLayoutOfRows) {
+  constexpr std::int64_t kNeurons = 1163, kOwn = 11;
+  for (const std::int64_t trajectories : {1, 4, 9}) {
+    const Assembly assembly(kNeurons, trajectories);
+    const std::vector<float> tanh_all = tanh_of(assembly.x);
+    std::vector<float> reference;
+    for (const int rows_per_warp : {1, 2, 4, 8}) {
+      for (const Layout& layout : {Layout{0, 0, rows_per_warp}, Layout{1, 0, rows_per_warp},
+                                   Layout{1, 1, rows_per_warp}, Layout{1, 4, rows_per_warp}}) {
+        RankPart part(assembly, 200, kOwn, 1, layout);
+        std::vector<float> tanh_next(static_cast<std::size_t>(trajectories * kOwn));
+        part.advance({}, tanh_all.data(), tanh_next.data(), kOwn);
+        if (reference.empty()) reference = part.x;
+        EXPECT_EQ(part.x, reference) << rows_per_warp << " rows a warp, padding " << layout.padding
+                                     << ", shift " << layout.shift;
+        EXPECT_EQ(tanh_next, tanh_of(part.x));
+      }
+    }
+    std::vector<double> expected;
+    for (std::int64_t s = 0; s < trajectories; ++s) {
+      for (std::int64_t i = 200; i < 200 + kOwn; ++i) {
+        double input = 0;
+        for (std::int64_t j = 0; j < kNeurons; ++j)
+          input += static_cast<double>(assembly.w[i * kNeurons + j]) * tanh_all[s * kNeurons + j];
+        const NeuronParameters& p = assembly.parameters;
+        const std::int64_t item = s * kNeurons + i;
+        const double derivative =
+            -p.decay[i] * assembly.x[item] + p.self_coupling[i] * tanh_all[item] + p.gain[i] * input;
+        expected.push_back(assembly.x[item] + kDt * derivative +
+                           kDeviation * step_noise().normal(0, static_cast<std::uint64_t>(item)));
+      }
+    }
+    expect_near(reference, expected, 1e-5);
+  }
+}
+
+TEST(SimulationStep, RecordsWhereTheCounterSays) {
+  const Assembly assembly(33, 2);
+  constexpr std::int64_t kCapacity = 3, kOwn = 5;
+  RankPart part(assembly, 20, kOwn, kCapacity);
+  const std::vector<float> before = part.x, tanh_all = tanh_of(assembly.x);
+  std::vector<float> tanh_next(2 * kOwn);
+  SimulationCounter counter;
+  cuda::set_counter(&counter, {.step = std::uint64_t{1} << 40, .frame = 0}, nullptr);
+  cuda::advance_counter(&counter, nullptr);
+  EXPECT_EQ(counter.step, (std::uint64_t{1} << 40) + 1);
+  EXPECT_EQ(counter.frame, 1);
+  part.advance(counter, tanh_all.data(), tanh_next.data(), kOwn);
+
+  std::vector<float> noise(before.size());
+  draw_normal(step_noise(), counter.step, kDeviation, {33, GlobalRow{20}, kOwn}, noise);
+  for (std::int64_t s = 0; s < 2; ++s) {
+    for (std::int64_t frame = 0; frame < kCapacity; ++frame) {
+      for (std::int64_t i = 0; i < kOwn; ++i) {
+        const std::int64_t at = (s * kCapacity + frame) * kOwn + i, own = s * kOwn + i;
+        if (frame != 1) {
+          EXPECT_EQ(part.activity[at], kUntouched);
+          EXPECT_EQ(part.derivative[at], kUntouched);
+          continue;
+        }
+        EXPECT_EQ(part.activity[at], before[own]);
+        const float step = static_cast<float>(kDt) * part.derivative[at];
+        EXPECT_EQ(part.x[own], (before[own] + step) + noise[own]);
+      }
+    }
+  }
+}
+
+TEST(SimulationStep, NeedsNeitherFramesNorNoise) {
+  const Assembly assembly(33, 2);
+  const std::vector<float> tanh_all = tanh_of(assembly.x);
+  std::vector<float> tanh_next(66);
+  RankPart recorded(assembly, 0, 33, 1), silent(assembly, 0, 33, 1);
+  recorded.step().deviation = 0;
+  silent.step().deviation = 0;
+  silent.step().frames = FrameBlocks{};
+  recorded.advance({}, tanh_all.data(), tanh_next.data(), 33);
+  silent.advance({}, tanh_all.data(), tanh_next.data(), 33);
+  EXPECT_EQ(silent.x, recorded.x);
+  std::vector<float> expected = assembly.x;
+  euler_step(recorded.derivative, kDt, std::vector<float>(66, 0.0F), expected);
+  EXPECT_EQ(silent.x, expected);
+  EXPECT_EQ(silent.activity, std::vector<float>(66, kUntouched));
+}
+
+TEST(SimulationStep, OrdersWhatWasGathered) {
+  const std::vector<std::int64_t> begins{0, 4, 5, 300, 301};
+  constexpr std::int64_t kTrajectories = 3, kNeurons = 301;
+  std::vector<float> gathered, expected(kTrajectories * kNeurons), actual(expected.size());
+  for (std::size_t rank = 0; rank + 1 < begins.size(); ++rank) {
+    for (std::int64_t s = 0; s < kTrajectories; ++s) {
+      for (std::int64_t i = begins[rank]; i < begins[rank + 1]; ++i) {
+        gathered.push_back(static_cast<float>(s * kNeurons + i));
+        expected[s * kNeurons + i] = gathered.back();
+      }
+    }
+  }
+  cuda::order_by_trajectory(gathered.data(), begins.data(), 4, kTrajectories, kNeurons, actual.data(),
+                            nullptr);
+  EXPECT_EQ(actual, expected);
+}
+
+}  // namespace
+}  // namespace weft
