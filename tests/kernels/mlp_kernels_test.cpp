@@ -156,5 +156,52 @@ TYPED_TEST(MlpKernels, TheGradientIsAdded) {
   }
 }
 
+TYPED_TEST(MlpKernels, OddPlacesInMemoryChangeNothing) {
+  using T = typename TypeParam::T;
+  constexpr std::int64_t kRows = 70, kInputs = 5;
+  const auto parameters = random_values<T>(parameter_count(kInputs), 1, 0.2);
+  const auto input = random_values<T>(kRows * kInputs, 2), slope = random_values<T>(kRows, 3);
+  std::vector<std::vector<T>> results[2];
+  for (const std::int64_t shift : {0, 1}) {
+    const auto shifted = [&](std::vector<T> values) {
+      values.insert(values.begin(), static_cast<std::size_t>(shift), T{7});
+      return values;
+    };
+    const std::vector<T> p = shifted(parameters), x = shifted(input), s = shifted(slope);
+    std::vector<T> first = shifted(std::vector<T>(kRows * kHidden)), second = first, first_gradient = first,
+                   output = shifted(std::vector<T>(kRows)),
+                   gradient = shifted(std::vector<T>(parameters.size()));
+    TypeParam::Kernels::forward(p.data() + shift, kInputs, x.data() + shift, kRows, first.data() + shift,
+                                second.data() + shift, output.data() + shift);
+    TypeParam::Kernels::backward(p.data() + shift, kInputs, x.data() + shift,
+                                 static_cast<const T*>(first.data() + shift),
+                                 static_cast<const T*>(second.data() + shift), s.data() + shift, kRows,
+                                 gradient.data() + shift, first_gradient.data() + shift);
+    for (std::vector<T>* values : {&first, &second, &output, &gradient, &first_gradient}) {
+      values->erase(values->begin(), values->begin() + shift);
+      results[shift].push_back(*values);
+    }
+    expect_near(gradient, SlowMlp(parameters, kInputs, input, slope).gradient, "gradient");
+  }
+  EXPECT_EQ(results[0], results[1]);
+}
+
+// More tiles than a GPU's blocks take in one turn.
+TYPED_TEST(MlpKernels, TheGradientOfManyRows) {
+  using T = typename TypeParam::T;
+  constexpr std::int64_t kRows = 51'000;
+  const auto parameters = random_values<T>(parameter_count(1), 1, 0.2);
+  const auto input = random_values<T>(kRows, 2), slope = random_values<T>(kRows, 3);
+  std::vector<T> first(kRows * kHidden), second(first.size()), first_gradient(first.size()), output(kRows),
+      gradient(parameters.size());
+  mlp_forward(parameters.data(), 1, input.data(), kRows, first.data(), second.data(), output.data());
+  TypeParam::Kernels::backward(parameters.data(), std::int64_t{1}, input.data(),
+                               static_cast<const T*>(first.data()), static_cast<const T*>(second.data()),
+                               slope.data(), kRows, gradient.data(), first_gradient.data());
+  const SlowMlp slow(parameters, 1, input, slope);
+  expect_near(gradient, slow.gradient, "gradient");
+  expect_near(first_gradient, slow.first_gradient, "gradient of the first layer");
+}
+
 }  // namespace
 }  // namespace weft
