@@ -132,7 +132,7 @@ struct Sweep {
   /// The thread's place among sums of each of its units.
   __device__ __forceinline__ unsigned slot() const { return (row * kHidden + unit) / Piece<T>::size; }
 
-  /// Puts row `row` of the thread's piece of units where the row is a column.
+  /// Puts the thread's units of `to_row`, one of its rows, where the row is a column.
   __device__ __forceinline__ void put_transposed(const Piece<T>& piece, unsigned to_row,
                                                  StagedTile<T> staged) const {
     Piece<T>* const place = staged.group(unit / Piece<T>::size, to_row / Piece<T>::size);
