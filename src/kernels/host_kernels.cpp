@@ -16,6 +16,16 @@ class HostKernelsOf final : public KernelsOf<T> {
                         std::int64_t next_batch, T* out) const override {
     weft::adam_row_product(w, m, v, step, next, next_batch, out);
   }
+  void adam_elements(T* w, T* m, T* v, const T* gradient, std::int64_t count,
+                     const AdamFactors* factors) const override {
+    weft::adam_elements(w, m, v, gradient, count, factors);
+  }
+  void row_dots(RowBlock<const T> a, RowBlock<const T> b, double* out) const override {
+    weft::row_dots(a, b, out);
+  }
+  void column_dots(RowBlock<const T> a, RowBlock<const T> b, double* out) const override {
+    weft::column_dots(a, b, out);
+  }
   void mlp_forward(const T* parameters, std::int64_t inputs, const T* input, std::int64_t rows, T* first,
                    T* second, T* output) const override {
     weft::mlp_forward(parameters, inputs, input, rows, first, second, output);
@@ -38,6 +48,20 @@ class HostKernelsOf final : public KernelsOf<T> {
 
 class HostKernels final : public Kernels {
  public:
+  void begin_step(const TrainingSchedule& schedule, TrainingCounters* counters, const std::int64_t* choices,
+                  std::int64_t* frames, AdamFactors* factors) const override {
+    weft::begin_step(schedule, *counters, choices, frames, factors);
+  }
+  void simulation_step(const SimulationStep& step) const override { weft::simulation_step(step); }
+  void set_counter(SimulationCounter* counter, SimulationCounter value) const override { *counter = value; }
+  void advance_counter(SimulationCounter* counter) const override {
+    ++counter->step;
+    ++counter->frame;
+  }
+  void order_by_trajectory(const float* gathered, const std::int64_t* begins, int ranks,
+                           std::int64_t trajectories, std::int64_t neurons, float* tanh_all) const override {
+    weft::order_by_trajectory(gathered, begins, ranks, trajectories, neurons, tanh_all);
+  }
   const KernelsOf<float>& single() const override { return single_; }
   const KernelsOf<double>& twice() const override { return twice_; }
 

@@ -19,8 +19,9 @@
 namespace weft {
 namespace {
 
-constexpr std::array<std::string_view, 12> kModules = {"core",  "config", "comm", "kernels", "sim", "io",
-                                                       "model", "train",  "eval", "report",  "ops", "app"};
+constexpr std::array<std::string_view, 13> kModules = {"core", "config", "comm",  "kernels", "device",
+                                                       "sim",  "io",     "model", "train",   "eval",
+                                                       "report", "ops",  "app"};
 
 /// Where a module stands in the order; nothing for an unknown one.
 std::optional<std::ptrdiff_t> place_in_order(std::string_view module) {

@@ -13,9 +13,6 @@
 namespace weft {
 namespace {
 
-using cuda::FrameBlocks;
-using cuda::SimulationCounter;
-using cuda::SimulationStep;
 
 constexpr double kDt = 0.05;
 constexpr double kDeviation = 0.1;

@@ -17,6 +17,7 @@ inline Buffer buffer_of(at::Tensor& tensor) {
   require(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble,
           "a collective of an odd type");
   buffer.type = tensor.scalar_type() == at::kDouble ? ScalarType::float64 : ScalarType::float32;
+  buffer.memory = tensor.is_cpu() ? Memory::host : Memory::device;
   return buffer;
 }
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "kernels/cuda/adam_element.hpp"
+#include "kernels/adam_element.hpp"
 #include "kernels/cuda/row_kernels.hpp"
 
 namespace weft::cuda {

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/cuda/simulation_element.hpp"
+#include "kernels/simulation_element.hpp"
 #include "kernels/cuda/simulation_step.hpp"
 
 #if defined(__CUDACC__)

@@ -2,48 +2,14 @@
 
 #include <cstdint>
 
-#include "weft/core/philox.hpp"
-#include "weft/kernels/row_kernels.hpp"
+#include "weft/kernels/simulation_step.hpp"
 
 #include "kernels/cuda/launch.hpp"
 
 namespace weft::cuda {
 
-// A step of the simulator (weft/sim/simulator.hpp) on data in device memory, in the order of `stream`.
-
-/// How far a simulation is. It lies in device memory, so that a captured graph can repeat a step.
-struct SimulationCounter {
-  std::uint64_t step = 0;  ///< since x(0): keys the noise
-  std::int64_t frame = 0;  ///< of the frame blocks: where the step is recorded
-};
-
-/// Where steps are recorded: (S x capacity x own neurons) each; without arrays, nowhere.
-struct FrameBlocks {
-  float* activity = nullptr;
-  float* derivative = nullptr;
-  std::int64_t capacity = 0;
-};
-
-/// All pointers are to device memory.
-struct SimulationStep {
-  RowBlock<const float> w;               ///< own rows x N; a stride that is a multiple of 4 is read faster
-  std::int64_t first_row = 0;            ///< global index of row 0
-  std::int64_t trajectories = 0;         ///< S
-  const float* gain = nullptr;           ///< g of the own neurons
-  const float* self_coupling = nullptr;  ///< s
-  const float* decay = nullptr;          ///< c = 1 / tau
-  const float* tanh_all = nullptr;       ///< (S x N), of the activity before the step
-  float* x = nullptr;                    ///< (S x own), stepped in place
-  /// Of the activity after the step, (S x own), trajectories `tanh_stride` apart: another array than
-  /// tanh_all, of the own neurons alone (stride own) or of all (stride N, pointer to the first own one).
-  float* tanh_next = nullptr;
-  std::int64_t tanh_stride = 0;
-  double dt = 0;
-  double deviation = 0;  ///< of the noise; 0 draws none
-  Philox random;         ///< of the noise
-  const SimulationCounter* counter = nullptr;
-  FrameBlocks frames;
-};
+// A step of the simulator on data in device memory, in the order of `stream`. All pointers, those inside the
+// arguments among them, are to device memory.
 
 /// Records x and f(x), then x <- (x + dt f(x)) + noise and its tanh, for S trajectories of the own neurons.
 /// The sum over the presynaptic neurons has one fixed order, which depends on N alone; all else is that of

@@ -6,9 +6,9 @@
 #include "weft/core/host_device.hpp"
 #include "weft/core/philox.hpp"
 
-namespace weft::cuda {
+namespace weft {
 
-// One neuron of one trajectory: the operations of weft/sim/dynamics.hpp in their order, each rounded by
+// One neuron of one trajectory: equation 2 of Allier et al. 2026 in one order of operations, each rounded by
 // itself.
 
 /// nvcc would fuse a product into the sum after it, which the host's code does not.
@@ -54,4 +54,4 @@ WEFT_HOST_DEVICE inline SteppedNeuron step_neuron(const NeuronConstants& neuron,
   return {derivative, next, std::tanh(next)};
 }
 
-}  // namespace weft::cuda
+}  // namespace weft
