@@ -377,6 +377,8 @@ void run_kernel(std::function<void()> kernel) {
   record(std::move(kernel));
 }
 
+bool is_recording() { return tape_being_recorded != nullptr; }
+
 RecordedGraph::RecordedGraph(const std::function<void()>& steps) : tape_(std::make_unique<Tape>()) {
   const Recording recording(*tape_);
   steps();

@@ -42,6 +42,9 @@ void* host_address(const void* device);
 /// touch memory of the device through host_address, and what it holds by value stays as it is now.
 void run_kernel(std::function<void()> kernel);
 
+/// Whether a graph is being recorded.
+bool is_recording();
+
 class Tape;
 
 /// What a CUDA graph is on a GPU.
