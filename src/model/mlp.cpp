@@ -7,8 +7,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "weft/core/error.hpp"
-#include "weft/kernels/mlp_kernels.hpp"
 #include "weft/model/element_type.hpp"
+#include "weft/model/tensor_kernels.hpp"
 
 namespace weft {
 
@@ -16,6 +16,13 @@ Mlp::Mlp(std::int64_t inputs, at::ScalarType type)
     : inputs_(inputs),
       parameters_(at::zeros({hidden * (inputs + 1) + hidden * (hidden + 1) + hidden + 1}, type)),
       views_(layers(parameters_)) {}
+
+Mlp Mlp::to(at::Device device) const {
+  Mlp copy = *this;
+  copy.parameters_ = parameters_.to(device);
+  copy.views_ = layers(copy.parameters_);
+  return copy;
+}
 
 Mlp::Layers Mlp::layers(const at::Tensor& flat) const {
   const std::array<std::pair<std::int64_t, std::int64_t>, 3> shapes{
@@ -66,9 +73,11 @@ at::Tensor Mlp::forward(const at::Tensor& input, Tape& tape) const {
   tape.second = at::empty({rows, hidden}, input.options());
   at::Tensor output = at::empty({rows}, input.options());
   with_element_type(parameters_, [&]<typename T>(T*) {
-    mlp_forward(parameters_.const_data_ptr<T>(), inputs_, tape.input.const_data_ptr<T>(), rows,
-                tape.first.mutable_data_ptr<T>(), tape.second.mutable_data_ptr<T>(),
-                output.mutable_data_ptr<T>());
+    kernels_of(parameters_)
+        .of<T>()
+        .mlp_forward(parameters_.const_data_ptr<T>(), inputs_, tape.input.const_data_ptr<T>(), rows,
+                     tape.first.mutable_data_ptr<T>(), tape.second.mutable_data_ptr<T>(),
+                     output.mutable_data_ptr<T>());
   });
   return output;
 }
@@ -82,11 +91,13 @@ at::Tensor Mlp::backward(const Tape& tape, std::int64_t first_row, const at::Ten
   const at::Tensor slope = output_gradient.contiguous();
   at::Tensor of_first = at::empty({rows, hidden}, slope.options());
   with_element_type(parameters_, [&]<typename T>(T*) {
-    mlp_backward(parameters_.const_data_ptr<T>(), inputs_,
-                 tape.input.const_data_ptr<T>() + first_row * inputs_,
-                 tape.first.const_data_ptr<T>() + first_row * hidden,
-                 tape.second.const_data_ptr<T>() + first_row * hidden, slope.const_data_ptr<T>(), rows,
-                 gradient.mutable_data_ptr<T>(), of_first.mutable_data_ptr<T>());
+    kernels_of(parameters_)
+        .of<T>()
+        .mlp_backward(parameters_.const_data_ptr<T>(), inputs_,
+                      tape.input.const_data_ptr<T>() + first_row * inputs_,
+                      tape.first.const_data_ptr<T>() + first_row * hidden,
+                      tape.second.const_data_ptr<T>() + first_row * hidden, slope.const_data_ptr<T>(), rows,
+                      gradient.mutable_data_ptr<T>(), of_first.mutable_data_ptr<T>());
   });
   return of_first;
 }

@@ -127,6 +127,10 @@ SignalGnn SignalGnn::initial(const RowPartition& partition, int shard, std::uint
   return model;
 }
 
+SignalGnn SignalGnn::to(at::Device device) const {
+  return {partition, shard, connectivity.to(device), embedding.to(device), psi.to(device), phi.to(device)};
+}
+
 at::Tensor SignalGnn::phi_input(const at::Tensor& x) const {
   const std::int64_t batch = x.size(0);
   const at::Tensor a = embedding.unsqueeze(0).expand({batch, rows(), 2});

@@ -1,29 +1,38 @@
 #include "weft/train/adam.hpp"
 
-#include <cmath>
-
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "weft/core/error.hpp"
+#include "weft/model/element_type.hpp"
+#include "weft/model/tensor_kernels.hpp"
+
 namespace weft {
+
+at::Tensor factors_at(double learning_rate, std::int64_t count) {
+  const AdamFactors factors = adam_factors(learning_rate, count);
+  return at::tensor({factors.rate, factors.second_correction}, at::kDouble);
+}
 
 Adam::Adam(const at::Tensor& parameters)
     : first_moment_(at::zeros_like(parameters)), second_moment_(at::zeros_like(parameters)) {}
 
-void Adam::step(at::Tensor& parameters, const at::Tensor& gradient, double learning_rate) {
-  constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  ++count_;
-  const double first_correction = 1 - std::pow(beta1, count_);
-  const double second_correction = std::sqrt(1 - std::pow(beta2, count_));
-  first_moment_.mul_(beta1).add_(gradient, 1 - beta1);
-  second_moment_.mul_(beta2).addcmul_(gradient, gradient, 1 - beta2);
-  const at::Tensor scale = second_moment_.sqrt().div_(second_correction).add_(epsilon);
-  parameters.addcdiv_(first_moment_, scale, -learning_rate / first_correction);
+void Adam::step(at::Tensor& parameters, const at::Tensor& gradient, const at::Tensor& factors) {
+  require(parameters.is_contiguous() && gradient.sizes() == parameters.sizes() && factors.numel() == 2,
+          "parameters, their gradient and two Adam factors");
+  const at::Tensor dense = gradient.contiguous();
+  with_element_type(parameters, [&]<typename T>(T*) {
+    kernels_of(parameters)
+        .of<T>()
+        .adam_elements(parameters.mutable_data_ptr<T>(), first_moment_.mutable_data_ptr<T>(),
+                       second_moment_.mutable_data_ptr<T>(), dense.const_data_ptr<T>(), parameters.numel(),
+                       reinterpret_cast<const AdamFactors*>(factors.const_data_ptr<double>()));
+  });
 }
 
 void Adam::reset() {
   first_moment_.zero_();
   second_moment_.zero_();
-  count_ = 0;
 }
 
 }  // namespace weft

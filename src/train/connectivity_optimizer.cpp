@@ -7,6 +7,7 @@
 
 #include "weft/core/error.hpp"
 #include "weft/model/element_type.hpp"
+#include "weft/model/tensor_kernels.hpp"
 
 namespace weft {
 namespace {
@@ -14,6 +15,15 @@ namespace {
 template <typename T>
 RowBlock<const T> rows_of(const at::Tensor& w) {
   return {w.const_data_ptr<T>(), w.size(0), w.size(1), w.stride(0)};
+}
+
+/// The numbers of `from`, in the memory of `to` where they fit.
+void copy_over(at::Tensor& to, const at::Tensor& from) {
+  if (to.defined() && to.sizes() == from.sizes()) {
+    to.copy_(from);
+  } else {
+    to = from.clone();
+  }
 }
 
 }  // namespace
@@ -28,12 +38,14 @@ ConnectivityOptimizer::ConnectivityOptimizer(at::Tensor connectivity, std::int64
 
 at::Tensor ConnectivityOptimizer::forward(const at::Tensor& psi) {
   at::Tensor product = at::empty({psi.size(0), connectivity_.size(0)}, connectivity_.options());
-  if (waiting_) {
+  if (waits_) {
     apply(psi, product);
   } else {
     with_element_type(connectivity_, [&]<typename T>(T*) {
-      row_product(rows_of<T>(connectivity_), psi.const_data_ptr<T>(), psi.size(0),
-                  product.mutable_data_ptr<T>());
+      kernels_of(connectivity_)
+          .of<T>()
+          .row_product(rows_of<T>(connectivity_), psi.const_data_ptr<T>(), psi.size(0),
+                       product.mutable_data_ptr<T>());
     });
   }
   return product;
@@ -42,52 +54,58 @@ at::Tensor ConnectivityOptimizer::forward(const at::Tensor& psi) {
 at::Tensor ConnectivityOptimizer::backward(const at::Tensor& g) const {
   at::Tensor product = at::empty({g.size(0), connectivity_.size(1)}, connectivity_.options());
   with_element_type(connectivity_, [&]<typename T>(T*) {
-    column_product(rows_of<T>(connectivity_), g.const_data_ptr<T>(), g.size(0),
-                   product.mutable_data_ptr<T>());
+    kernels_of(connectivity_)
+        .of<T>()
+        .column_product(rows_of<T>(connectivity_), g.const_data_ptr<T>(), g.size(0),
+                        product.mutable_data_ptr<T>());
   });
   return product;
 }
 
-void ConnectivityOptimizer::step(at::Tensor g, at::Tensor psi, double learning_rate) {
+void ConnectivityOptimizer::step(const at::Tensor& g, const at::Tensor& psi, const at::Tensor& factors) {
   flush();
-  require(g.is_contiguous() && psi.is_contiguous() && g.size(0) == psi.size(0) &&
-              g.size(1) == connectivity_.size(0) && psi.size(1) == connectivity_.size(1),
-          "the factors of W's gradient do not fit W");
-  waiting_ = Waiting{std::move(g), std::move(psi), learning_rate};
+  require(
+      g.is_contiguous() && psi.is_contiguous() && g.size(0) == psi.size(0) && g.size(1) == connectivity_.size(0) && psi.size(1) == connectivity_.size(1),
+      "the factors of W's gradient do not fit W");
+  require(factors.numel() == 2 && factors.scalar_type() == at::kDouble, "two Adam factors");
+  copy_over(g_, g);
+  copy_over(psi_, psi);
+  copy_over(factors_, factors);
+  waits_ = true;
 }
 
 void ConnectivityOptimizer::flush() {
-  if (!waiting_) return;
+  if (!waits_) return;
   const at::Tensor none = at::empty({0, connectivity_.size(1)}, connectivity_.options());
   at::Tensor nothing = at::empty({0, connectivity_.size(0)}, connectivity_.options());
   apply(none, nothing);
 }
 
 void ConnectivityOptimizer::apply(const at::Tensor& next, at::Tensor& product) {
-  ++count_;
-  const AdamFactors factors = adam_factors(waiting_->learning_rate, count_);
+  static_assert(sizeof(AdamFactors) == 2 * sizeof(double));
   with_element_type(connectivity_, [&]<typename T>(T*) {
     AdamRowStep<T> step;
-    step.g = waiting_->g.const_data_ptr<T>();
-    step.x = waiting_->psi.const_data_ptr<T>();
-    step.batch = waiting_->g.size(0);
+    step.g = g_.const_data_ptr<T>();
+    step.x = psi_.const_data_ptr<T>();
+    step.batch = g_.size(0);
     step.first_row = first_row_;
-    step.factors = &factors;
+    step.factors = reinterpret_cast<const AdamFactors*>(factors_.const_data_ptr<double>());
     step.l1 = settings_.l1;
     step.l2 = settings_.l2;
-    adam_row_product({connectivity_.mutable_data_ptr<T>(), connectivity_.size(0), connectivity_.size(1),
-                      connectivity_.stride(0)},
-                     first_moment_.mutable_data_ptr<T>(), second_moment_.mutable_data_ptr<T>(), step,
-                     next.const_data_ptr<T>(), next.size(0), product.mutable_data_ptr<T>());
+    kernels_of(connectivity_)
+        .of<T>()
+        .adam_row_product({connectivity_.mutable_data_ptr<T>(), connectivity_.size(0), connectivity_.size(1),
+                           connectivity_.stride(0)},
+                          first_moment_.mutable_data_ptr<T>(), second_moment_.mutable_data_ptr<T>(), step,
+                          next.const_data_ptr<T>(), next.size(0), product.mutable_data_ptr<T>());
   });
-  waiting_.reset();
+  waits_ = false;
 }
 
 void ConnectivityOptimizer::reset() {
   flush();
   first_moment_.zero_();
   second_moment_.zero_();
-  count_ = 0;
 }
 
 }  // namespace weft

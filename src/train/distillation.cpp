@@ -113,7 +113,8 @@ void descend(Mlp& mlp, const Samples& samples, std::uint64_t seed) {
     const at::Tensor error = mlp.forward(batch.input, tape) - batch.target;
     mlp.backward(tape, 0, error * (2.0 / kBatch), gradient.zero_());
     const double passed = static_cast<double>(step) / static_cast<double>(kSteps);
-    adam.step(mlp.parameters(), gradient, kLearningRate * (1 + std::cos(std::numbers::pi * passed)) / 2);
+    const double rate = kLearningRate * (1 + std::cos(std::numbers::pi * passed)) / 2;
+    adam.step(mlp.parameters(), gradient, factors_at(rate, step + 1));
   }
 }
 

@@ -1,6 +1,5 @@
 #include "weft/train/loss_gradient.hpp"
 
-#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -16,9 +15,17 @@ namespace weft {
 namespace {
 
 /// 1 / norm, and 0 where the norm is 0.
-double inverse(double norm) { return norm > 0 ? 1 / norm : 0; }
+at::Tensor inverse_of(const at::Tensor& norms) { return norms.reciprocal().masked_fill_(norms == 0, 0); }
 
 }  // namespace
+
+std::vector<Losses> losses_in(const at::Tensor& rows) {
+  const at::Tensor numbers = rows.to(at::kCPU).contiguous();
+  const double* const of = numbers.const_data_ptr<double>();
+  std::vector<Losses> losses;
+  for (std::int64_t k = 0; k < numbers.numel(); k += 3) losses.push_back({of[k], of[k + 1], of[k + 2]});
+  return losses;
+}
 
 /// What one all-reduce carries: gradients of the shared functions, sums of squares. Gradients of a norm stay
 /// unscaled until the norm is known.
@@ -116,7 +123,9 @@ void LossGradient::differentiate_psi(const SignalGnn& model, const PsiPass& pass
   if (grid_.shard() == 0) small.squares[Small::monotone] = weights_.psi_monotone * norms.sum();
   const at::Tensor scale = (weights_.psi_monotone / norms).masked_fill_(norms == 0, 0);
   const at::Tensor up = (pass.decrease * scale.unsqueeze(1)).view({-1});
-  if (up.any().item<bool>()) model.psi.backward(pass.tape, 0, at::cat({up, up.neg()}), small.psi_monotone);
+  // Where psi rises everywhere, the host need not go back; a GPU does, for asking it would take as long.
+  if (up.is_cpu() && !up.any().item<bool>()) return;
+  model.psi.backward(pass.tape, 0, at::cat({up, up.neg()}), small.psi_monotone);
 }
 
 LossGradient::EmbeddingGradient LossGradient::differentiate_phi(const SignalGnn& model, const PhiPass& pass,
@@ -141,24 +150,27 @@ LossGradient::EmbeddingGradient LossGradient::differentiate_phi(const SignalGnn&
 /// Divides each gradient by its norm, now that the norms are known.
 void LossGradient::scale(const Small& small, const at::Tensor& embedding_zero, StepGradient& gradient) const {
   const at::Tensor squares = small.squares.to(at::kDouble);
-  const double residual_norm = std::sqrt(squares[Small::residual].item<double>());
-  const double zero_norm = std::sqrt(squares[Small::zero].item<double>());
   const double zero_weight = weights_.phi_zero * static_cast<double>(gradient.g.size(0));
-  gradient.losses = {residual_norm, zero_weight * zero_norm, squares[Small::monotone].item<double>()};
+  const at::Tensor norms = squares.narrow(0, Small::residual, 2).sqrt();
+  at::Tensor zero_norm = norms[Small::zero];
+  const at::Tensor scales = inverse_of(norms);
+  const at::Tensor data_scale = scales[Small::residual];
+  const at::Tensor zero_scale = scales[Small::zero] * zero_weight;
+  zero_norm.mul_(zero_weight);
+  gradient.losses = at::cat({norms, squares.narrow(0, Small::monotone, 1)});
 
-  const double data_scale = inverse(residual_norm);
-  const double zero_scale = zero_weight * inverse(zero_norm);
   gradient.g.mul_(data_scale);
   gradient.psi = small.psi_data * data_scale + small.psi_monotone;
   gradient.phi = small.phi_data * data_scale + small.phi_zero * zero_scale;
   gradient.embedding = gradient.embedding * data_scale;
-  if (embedding_zero.defined()) gradient.embedding.add_(embedding_zero, zero_scale);
+  if (embedding_zero.defined()) gradient.embedding.add_(embedding_zero * zero_scale);
 }
 
 /// The (B x rows) blocks of all shards side by side, (B x N). `extra` (B) rides along and comes back as its
 /// sum over shards.
 at::Tensor LossGradient::gather_rows(const at::Tensor& own, const RowPartition& partition,
                                      at::Tensor& extra) const {
+  if (partition.shards() == 1) return own;
   const std::int64_t batch = own.size(0);
   std::vector<std::int64_t> counts;
   for (const std::int64_t size : partition.sizes()) counts.push_back(batch * (size + 1));
@@ -178,6 +190,7 @@ at::Tensor LossGradient::gather_rows(const at::Tensor& own, const RowPartition& 
 
 /// The sum over shards of (B x N), of which this shard keeps its columns, (B x rows).
 at::Tensor LossGradient::scatter_rows(const at::Tensor& all, const RowPartition& partition, int shard) const {
+  if (partition.shards() == 1) return all;
   const std::int64_t batch = all.size(0);
   std::vector<std::int64_t> counts;
   std::vector<at::Tensor> blocks;

@@ -10,6 +10,7 @@
 
 #include "dense_libtorch.hpp"
 #include "floor.hpp"
+#include "support/host.hpp"
 
 namespace weft {
 namespace {
@@ -36,7 +37,7 @@ void gradient_step(benchmark::State& state, std::int64_t batch) {
   const ProcessGrid grid(*self, 1);
   TrainingConfig config;
   config.batch_size = batch;
-  AdamTrainer trainer(grid, made_up_data(neurons),
+  AdamTrainer trainer(host(), grid, made_up_data(neurons),
                       SignalGnn::initial(RowPartition(neurons, 1), 0, 1, at::kFloat), config, 1);
   std::vector<std::int64_t> frames(static_cast<std::size_t>(batch));
   std::iota(frames.begin(), frames.end(), 0);

@@ -5,7 +5,8 @@
 
 namespace weft {
 
-/// The device that a test's tensors lie on: the stand-in, or a GPU; tensors on it are served.
+/// The device that the tests of a program are about; which one is decided by what the program is linked with.
+/// Tensors on it are served. Lives until the program ends.
 Device& device_under_test();
 
 /// All ranks of the test, with collectives on the memory of that device. Collective at its first call.

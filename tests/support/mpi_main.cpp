@@ -22,6 +22,7 @@ namespace weft {
 namespace {
 
 constexpr int kWatchdogExitCode = 3;
+constexpr int kSkippedExitCode = 77;
 
 const MpiSession* running_session = nullptr;
 std::unique_ptr<Communicator> world;
@@ -59,7 +60,26 @@ int run_tests(const MpiSession& session) {
   return static_cast<int>(worst);
 }
 
+/// Whether the program has to be skipped; rank 0 then says why. @collective
+bool must_skip(const MpiSession& session) {
+  const std::unique_ptr<Communicator> ranks = session.world();
+  try {
+    const std::string reason = reason_to_skip(session);
+    collectively(*ranks, [&] {
+      if (!reason.empty()) throw UserError(reason);
+    });
+    return false;
+  } catch (const UserError& reason) {
+    if (ranks->rank() == 0) fmt::print("skipped: {}\n", reason.what());
+    std::fflush(stdout);
+    ranks->barrier();
+    return true;
+  }
+}
+
 }  // namespace
+
+__attribute__((weak)) std::string reason_to_skip(const MpiSession&) { return ""; }
 
 Communicator& test_world() {
   require(world != nullptr, "test_world is there only while tests run");
@@ -79,7 +99,7 @@ int main(int argc, char** argv) {
     testing::InitGoogleMock(&argc, argv);
     weft::running_session = &session;
     weft::world = session.world();
-    const int code = weft::run_tests(session);
+    const int code = weft::must_skip(session) ? weft::kSkippedExitCode : weft::run_tests(session);
     weft::world.reset();
     return code;
   } catch (const std::exception& error) {

@@ -1,5 +1,6 @@
 #include "support/stand_in_device/stand_in_device.hpp"
 
+#include <cmath>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
@@ -16,10 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ATen/Context.h>
 #include <ATen/TensorIndexing.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
@@ -533,6 +536,21 @@ TEST(StandInMixture, IsRefused) {
   EXPECT_THROW(device.index({index}), c10::Error);
   EXPECT_THROW(number.add_(device[0][0]), c10::Error);
   EXPECT_EQ(number.item<double>(), 2);
+}
+
+TEST(StandInProducts, RoundTheirFactorsWhereTf32IsAllowed) {
+  // The last bit that is kept is 2^-10.
+  const at::Tensor host = at::full({2, 2}, 1 + std::exp2(-10) + std::exp2(-12), at::kFloat);
+  const at::Tensor kept = at::full({2, 2}, 1 + std::exp2(-10), at::kFloat), one = at::ones({2, 2});
+  const at::Tensor device = on_device(host);
+  EXPECT_TRUE(at::mm(device, on_device(one)).cpu().equal(at::mm(host, one)));
+  at::globalContext().setAllowTF32CuBLAS(true);
+  EXPECT_TRUE(at::mm(device, on_device(one)).cpu().equal(at::mm(kept, one)));
+  EXPECT_TRUE(device.t().matmul(device).cpu().equal(at::mm(kept, kept)));
+  EXPECT_TRUE(on_device(host).addmm_(on_device(one), device).cpu().equal(at::addmm(host, one, kept)));
+  const at::Tensor twice = device.to(at::kDouble);
+  EXPECT_TRUE(at::mm(twice, twice).cpu().equal(at::mm(host.to(at::kDouble), host.to(at::kDouble))));
+  at::globalContext().setAllowTF32CuBLAS(false);
 }
 
 TEST(StandInUnknownView, IsRefused) {

@@ -51,7 +51,7 @@ TEST(Adam, IsThatOfPlainLoops) {
     // Columns of a wider tensor, as the gradient of the latents comes.
     const at::Tensor gradient = random_tensor({5, 3}, 10 + step).narrow(1, 1, 2);
     const double learning_rate = step < 3 ? 1e-2 : 3e-3;
-    adam.step(parameters, gradient, learning_rate);
+    adam.step(parameters, gradient, factors_at(learning_rate, static_cast<std::int64_t>(step) + 1));
     slow.step(gradient, learning_rate);
     expect_near(parameters, slow.w);
     expect_near(adam.first_moment(), slow.m);
@@ -62,11 +62,12 @@ TEST(Adam, IsThatOfPlainLoops) {
 TEST(Adam, StartsAnewAfterAReset) {
   at::Tensor parameters = random_tensor({7}, 1);
   Adam adam(parameters);
-  for (std::uint64_t step = 0; step < 4; ++step) adam.step(parameters, random_tensor({7}, 10 + step), 1e-2);
+  for (std::uint64_t step = 0; step < 4; ++step)
+    adam.step(parameters, random_tensor({7}, 10 + step), factors_at(1e-2, static_cast<std::int64_t>(step) + 1));
   adam.reset();
   SlowAdam fresh(parameters);
   for (std::uint64_t step = 0; step < 4; ++step) {
-    adam.step(parameters, random_tensor({7}, 20 + step), 1e-2);
+    adam.step(parameters, random_tensor({7}, 20 + step), factors_at(1e-2, static_cast<std::int64_t>(step) + 1));
     fresh.step(random_tensor({7}, 20 + step), 1e-2);
     expect_near(parameters, fresh.w);
   }
@@ -76,7 +77,7 @@ TEST(Adam, LeavesAloneWhatHasNoGradient) {
   at::Tensor parameters = random_tensor({7}, 1);
   const at::Tensor before = parameters.clone();
   Adam adam(parameters);
-  adam.step(parameters, at::zeros_like(parameters), 1);
+  adam.step(parameters, at::zeros_like(parameters), factors_at(1, 1));
   EXPECT_TRUE(parameters.equal(before));
 }
 

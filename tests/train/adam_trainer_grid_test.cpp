@@ -12,6 +12,7 @@
 #include "weft/train/tensor_buffer.hpp"
 
 #include "assembly.hpp"
+#include "support/host.hpp"
 #include "support/mpi_main.hpp"
 
 namespace weft {
@@ -39,7 +40,7 @@ struct Trained {
 
 Trained train(const ProcessGrid& grid, at::ScalarType type) {
   const RowPartition partition(kNeurons, grid.shards());
-  AdamTrainer trainer(grid, Assembly().data(partition, grid.shard()),
+  AdamTrainer trainer(host(), grid, Assembly().data(partition, grid.shard()),
                       random_network(partition, grid.shard(), type), thirty_steps(), 7);
   trainer.train({});
   const SignalGnn& model = trainer.model();

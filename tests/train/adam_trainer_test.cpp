@@ -14,6 +14,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "assembly.hpp"
+#include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
@@ -39,7 +40,7 @@ class AdamTraining : public testing::Test {
   SignalGnn network() const { return random_network(partition_, grid_.shard(), at::kFloat); }
   AdamTrainer trainer(const TrainingConfig& config) const { return trainer(config, network()); }
   AdamTrainer trainer(const TrainingConfig& config, SignalGnn model) const {
-    return {grid_, data, std::move(model), config, 7};
+    return {host(), grid_, data, std::move(model), config, 7};
   }
 
   ProcessGrid grid_{test_world(), 1};
@@ -161,7 +162,7 @@ TEST(AdamTrainingAlone, HistoryOfALongTrainingHoldsMeansOverSteps) {
   const ProcessGrid grid(*self, 1);
   const RowPartition partition(kNeurons, 1);
   const auto history_of = [&](std::int64_t steps) {
-    AdamTrainer training(grid, Assembly().data(partition, 0), random_network(partition, 0, at::kFloat),
+    AdamTrainer training(host(), grid, Assembly().data(partition, 0), random_network(partition, 0, at::kFloat),
                          config_of(steps, 1), 7);
     training.train({});
     return training.history();
@@ -207,7 +208,7 @@ TEST_F(AdamTraining, ABatchThatTheReplicasCannotShareIsRefused) {
   const TrainingData all = Assembly().data(partition, 0);
   expect_user_error(
       [&] {
-        AdamTrainer(grid, all, random_network(partition, 0, at::kFloat), config_of(5, replicas + 1), 7);
+        AdamTrainer(host(), grid, all, random_network(partition, 0, at::kFloat), config_of(5, replicas + 1), 7);
       },
       {"training.batch_size: " + std::to_string(replicas + 1),
        "a multiple of training.replicas = " + std::to_string(replicas)});

@@ -11,6 +11,7 @@
 
 #include "weft/train/varpro_solver.hpp"
 
+#include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
 
@@ -37,11 +38,11 @@ TEST_F(ClosedFormMemory, IsWhatTheFormulaSays) {
   // What libraries allocate once and keep belongs to the program itself.
   const WiredAssembly first({.neurons = 60, .frames = 600});
   const RowPartition few(60, grid.shards());
-  VarproSolver(grid, first.data(few, grid.shard()), TrainingConfig{}, {}, 3).train({});
+  VarproSolver(host(), grid, first.data(few, grid.shard()), TrainingConfig{}, {}, 3).train({});
 
   const WiredAssembly assembly({.neurons = 1200, .frames = 2400, .burn_in = 100});
   const RowPartition partition(1200, grid.shards());
-  VarproSolver solver(grid, assembly.data(partition, grid.shard()), TrainingConfig{}, {}, 3);
+  VarproSolver solver(host(), grid, assembly.data(partition, grid.shard()), TrainingConfig{}, {}, 3);
   const double series = 8.0 * 2400 * static_cast<double>(partition.size(grid.shard()));
   std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew
   const double before = status_bytes("VmRSS:") - series;
@@ -74,6 +75,9 @@ TEST_F(ClosedFormMemory, GrowsWithNeuronsFramesAndPrecisionAndFallsWithRanks) {
   EXPECT_EQ(bytes([](ClosedFormSize& s) { s.frames = 24000; }), base + 8 * 12000ll * 8000);
   EXPECT_GT(bytes([](ClosedFormSize& s) { s.form.type = at::kDouble; }), base);
   EXPECT_LT(bytes([](ClosedFormSize& s) { s.rows = 4000, s.shards = 2; }), base);
+  // The part of them that is brought at a time is 64 MiB.
+  EXPECT_EQ(bytes([](ClosedFormSize& s) { s.series_on_host = true; }),
+            base - 8 * 12000ll * 8000 + (std::int64_t{64} << 20));
 }
 
 }  // namespace

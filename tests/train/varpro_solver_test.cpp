@@ -15,6 +15,7 @@
 #include "weft/core/error.hpp"
 
 #include "model/random_tensor.hpp"
+#include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
 
@@ -33,7 +34,7 @@ class Solved {
   explicit Solved(const WiredAssembly& assembly, const EquationForm& form = {},
                   std::vector<std::int64_t> groups = {}, const TrainingConfig& config = closed_form())
       : grid_(test_world(), 1), partition_(assembly.activity.size(1), grid_.shards()) {
-    solver_ = std::make_unique<VarproSolver>(grid_, assembly.data(partition_, grid_.shard()), config,
+    solver_ = std::make_unique<VarproSolver>(host(), grid_, assembly.data(partition_, grid_.shard()), config,
                                              std::move(groups), 3);
     solver_->start_from(form);
     solver_->train({});

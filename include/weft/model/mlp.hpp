@@ -28,6 +28,9 @@ class Mlp {
 
   Mlp(std::int64_t inputs, at::ScalarType type);
 
+  /// A copy on another device; itself where it is there already.
+  Mlp to(at::Device device) const;
+
   /// The published initialisation: the first layer uniform within +-1/sqrt(inputs), weights and bias; the
   /// other weights normal with standard deviation 0.1, their biases 0.
   void initialise(const Philox& random);

@@ -29,6 +29,9 @@ struct SignalGnn {
   /// To be filled: W is uninitialised, a all ones, psi and phi zero.
   static SignalGnn empty(const RowPartition& partition, int shard, at::ScalarType type);
 
+  /// A copy on another device; itself where it is there already.
+  SignalGnn to(at::Device device) const;
+
   std::int64_t rows() const { return partition.size(shard); }
   std::int64_t first_row() const { return partition.begin(shard); }
 

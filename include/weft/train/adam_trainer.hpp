@@ -7,9 +7,10 @@
 
 #include "weft/comm/process_grid.hpp"
 #include "weft/config/config.hpp"
-#include "weft/core/philox.hpp"
+#include "weft/device/device.hpp"
 #include "weft/model/signal_gnn.hpp"
 #include "weft/train/adam.hpp"
+#include "weft/train/batch_source.hpp"
 #include "weft/train/loss_gradient.hpp"
 #include "weft/train/trainer.hpp"
 #include "weft/train/training_data.hpp"
@@ -25,14 +26,15 @@ struct LossHistory {
 
 /// The paper's gradient training: Adam with one learning rate for each of W, a, phi, psi, frames drawn at
 /// random, moments cleared each epoch. Rows are sharded, frames of a batch are split over replicas. The same
-/// to rounding for any process grid, bitwise for the same grid and threads.
+/// to rounding for any process grid, bitwise for the same grid and threads. On a GPU the steps of a window
+/// run without the host: they are one recording, replayed, and the host looks at the losses in between.
 class AdamTrainer final : public Trainer {
  public:
-  /// Starts from `model`, whose precision (float32 or float64) is that of the training. `grid` must outlive
-  /// the trainer.
-  /// @throws UserError where the batch cannot be split over the replicas.
-  AdamTrainer(const ProcessGrid& grid, TrainingData data, SignalGnn model, const TrainingConfig& config,
-              std::uint64_t seed);
+  /// Starts from `model`, on the host, whose precision (float32 or float64) is that of the training. `grid`,
+  /// of communicators that `device` connected, and `device` must outlive the trainer.
+  /// @throws UserError where the batch cannot be split over the replicas, or where the device lacks memory.
+  AdamTrainer(Device& device, const ProcessGrid& grid, TrainingData data, SignalGnn model,
+              const TrainingConfig& config, std::uint64_t seed);
 
   void train(const ProgressSink& progress) override;
   ModelArrays arrays() const override;
@@ -44,23 +46,43 @@ class AdamTrainer final : public Trainer {
   Losses step(std::span<const std::int64_t> frames);
   /// Brings W up to date with the last step. Local.
   void finish() { connectivity_.flush(); }
+  /// On the trainer's device.
   const SignalGnn& model() const { return model_; }
+  /// Kernels, copies and collectives of the recorded step; 0 before it was recorded.
+  std::size_t recorded_operations() const { return recorded_ ? recorded_->operations() : 0; }
 
  private:
-  std::vector<std::int64_t> draw_frames() const;
-  double rate_factor() const;
+  void begin_step(bool draws);
+  void take_step();
+  void run_steps(std::int64_t count);
+  void stage(std::int64_t first_step, std::int64_t count);
+  std::vector<Losses> look(std::int64_t count);
+  std::int64_t steps_to_look(std::int64_t from) const;
   void begin_epoch();
 
+  Device& device_;
   const ProcessGrid& grid_;
-  TrainingData data_;
+  RowPartition partition_;
+  std::vector<std::int64_t> usable_;  ///< frames with a derivative
   SignalGnn model_;
   TrainingConfig config_;
-  Philox random_;
+  TrainingSchedule schedule_;
+  std::unique_ptr<BatchSource> batches_;
   LossGradient loss_gradient_;
   ConnectivityOptimizer connectivity_;
   Adam psi_, phi_, embedding_;
+
+  // What changes from step to step, on the device.
+  at::Tensor counters_;  ///< (3) int64: TrainingCounters
+  at::Tensor choices_;   ///< (usable frames) int64
+  at::Tensor frames_;    ///< (entries) int64: of the present batch
+  at::Tensor factors_;   ///< (parts x 2) float64: AdamFactors
+  at::Tensor losses_;    ///< (window x 3) float64
+
+  std::unique_ptr<RecordedWork> recorded_;  ///< one step, after another one
   std::int64_t steps_done_ = 0;
   LossHistory history_;
+  mutable std::vector<at::Tensor> at_host_;  ///< what `arrays` has brought there
 };
 
 }  // namespace weft

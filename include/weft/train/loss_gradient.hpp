@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include <ATen/core/Tensor.h>
 
 #include "weft/comm/process_grid.hpp"
@@ -17,9 +19,13 @@ struct Losses {
   double total() const { return data + phi_zero + psi_monotone; }
 };
 
-/// The gradient of one batch. W's is kept as its factors: dL/dW = sum_b g[b] psi_values[b]' off the diagonal.
+/// The losses of steps: `rows` is (steps x 3), or (3) of one step, as StepGradient has them. Local.
+std::vector<Losses> losses_in(const at::Tensor& rows);
+
+/// The gradient of one batch, on the model's device. W's is kept as its factors: dL/dW = sum_b g[b]
+/// psi_values[b]' off the diagonal.
 struct StepGradient {
-  Losses losses;
+  at::Tensor losses;      ///< (3) float64: data, phi_zero, psi_monotone
   at::Tensor psi;         ///< as Mlp::parameters, the same on every rank
   at::Tensor phi;         ///< as Mlp::parameters, the same on every rank
   at::Tensor embedding;   ///< (rows x 2), of this shard
@@ -36,7 +42,7 @@ struct StepGradient {
 /// The gradient of a norm at 0 is 0. Terms of W alone (l1, l2) belong to ConnectivityOptimizer.
 /// Collectives of a call: an all-gather of psi's values and a reduce-scatter of dL/dpsi over the rows, one
 /// all-reduce of all that is small over all ranks, and with replicas an all-gather of W's gradient factors
-/// over them.
+/// over them. On a GPU the host looks at no number.
 class LossGradient {
  public:
   LossGradient(const ProcessGrid& grid, const LossConfig& weights, double delta);

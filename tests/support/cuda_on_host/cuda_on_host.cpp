@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <csetjmp>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -18,9 +20,12 @@ namespace {
 constexpr std::size_t kStack = 1 << 16;
 constexpr unsigned kWarp = 32;
 
+/// Lives as long as the program, and runs one thread after the other. Switches go by jumps: those of ucontext
+/// ask the kernel for the signals each time, which would take most of a test's time.
 struct Fiber {
-  ucontext_t context;
+  std::jmp_buf place;
   std::unique_ptr<char[]> stack{new char[kStack]};
+  bool begun = false;
   bool done = false;
 };
 
@@ -43,12 +48,12 @@ class Block {
     all_ = {};
     warps_.assign((threads + kWarp - 1) / kWarp, {});
     while (fibers_.size() < threads) fibers_.emplace_back();
-    for (unsigned thread = 0; thread < threads; ++thread) prepare(fibers_[thread]);
+    for (unsigned thread = 0; thread < threads; ++thread) fibers_[thread].done = false;
     while (live_ > 0) {
       for (unsigned thread = 0; thread < threads; ++thread) {
         if (fibers_[thread].done) continue;
         resume(thread);
-        swapcontext(&main_, &fibers_[thread].context);
+        enter_fiber();
       }
     }
   }
@@ -71,23 +76,33 @@ class Block {
   unsigned lane() const { return now_ % kWarp; }
 
  private:
-  static void enter();
+  static void run_threads();
 
-  void prepare(Fiber& fiber) {
-    fiber.done = false;
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStack;
-    fiber.context.uc_link = &main_;
-    makecontext(&fiber.context, &Block::enter, 0);
+  /// From the block's loop to the thread that is on; comes back when that one waits or ends.
+  void enter_fiber() {
+    if (_setjmp(main_) != 0) return;
+    Fiber& fiber = fibers_[now_];
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = fiber.stack.get();
+    context.uc_stack.ss_size = kStack;
+    context.uc_link = nullptr;
+    makecontext(&context, &Block::run_threads, 0);
+    setcontext(&context);
+  }
+  /// From the thread that is on back to the loop.
+  void leave_fiber() {
+    if (_setjmp(fibers_[now_].place) == 0) _longjmp(main_, 1);
   }
   void resume(unsigned thread) {
     now_ = thread;
     threadIdx = dim3(thread % blockDim.x, thread / blockDim.x, 0);
   }
   void yield() {
-    const unsigned me = now_;
-    swapcontext(&fibers_[me].context, &main_);
+    const volatile unsigned me = now_;  // volatile: a jump may forget what is in registers
+    leave_fiber();
     resume(me);
   }
   template <typename Count>
@@ -104,10 +119,10 @@ class Block {
     }
   }
 
-  std::vector<Fiber> fibers_;
+  std::deque<Fiber> fibers_;  // which stay where they are
   std::vector<Warp> warps_;
   Barrier all_;
-  ucontext_t main_;
+  std::jmp_buf main_;
   const std::function<void()>* body_ = nullptr;
   unsigned threads_ = 0, live_ = 0, now_ = 0;
 };
@@ -117,11 +132,14 @@ Block& the_block() {
   return block;
 }
 
-void Block::enter() {
+void Block::run_threads() {
   Block& block = the_block();
-  (*block.body_)();
-  block.fibers_[block.now_].done = true;
-  --block.live_;
+  while (true) {
+    (*block.body_)();
+    block.fibers_[block.now_].done = true;
+    --block.live_;
+    block.leave_fiber();
+  }
 }
 
 }  // namespace

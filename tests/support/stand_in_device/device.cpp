@@ -18,6 +18,8 @@
 namespace weft {
 namespace {
 
+constexpr std::int64_t kBytes = std::int64_t{1} << 30;
+
 class RecordedOnStandIn final : public RecordedWork {
  public:
   explicit RecordedOnStandIn(const std::function<void()>& work) : graph_(work) {}
@@ -37,10 +39,10 @@ class StandInDevice final : public Device {
 
   bool is_host() const override { return false; }
   std::string torch_name() const override { return stand_in::stand_in_device().str(); }
-  DeviceDescription description() const override { return {"stand-in", "stand-in-0", 0, 0}; }
+  DeviceDescription description() const override { return {"stand-in", "stand-in-0", kBytes, kBytes}; }
   const Kernels& kernels() const override { return *kernels_; }
   std::unique_ptr<Communicator> connect(std::unique_ptr<Communicator> control) override {
-    return std::make_unique<NcclCommunicator>(nccl_.api(), std::move(control), nullptr, steady_nccl_clock());
+    return std::make_unique<NcclCommunicator>(stream_, std::move(control));
   }
 
   DeviceMemory allocate(std::size_t bytes) override {
@@ -62,10 +64,16 @@ class StandInDevice final : public Device {
   std::unique_ptr<RecordedWork> record(std::function<void()> work) override {
     return std::make_unique<RecordedOnStandIn>(work);
   }
-  void synchronize() override { require(!stand_in::is_recording(), "a wait while a graph is recorded"); }
+  void synchronize() override {
+    require(!stand_in::is_recording(), "a wait while a graph is recorded");
+    stream_->wait();
+  }
 
  private:
   NcclStandIn nccl_;
+  std::shared_ptr<NcclStream> stream_ = std::make_shared<NcclStream>(nccl_.api(), nullptr, [] {
+    return stand_in::is_recording() ? StreamState::recording : StreamState::done;
+  });
   std::unique_ptr<Kernels> kernels_ = stand_in::stand_in_kernels();
 };
 

@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include <ATen/Context.h>
 #include <ATen/EmptyTensor.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
@@ -230,6 +232,30 @@ void refuse_to_wait_while_recording(const c10::OperatorHandle& op, const std::ve
               " looks at numbers of the device while a graph is recorded");
 }
 
+/// Matrix products, and which argument the first of their two factors is.
+constexpr std::array<std::pair<std::string_view, std::size_t>, 6> kProducts = {{{"aten::mm", 0},
+                                                                                {"aten::bmm", 0},
+                                                                                {"aten::addmm", 1},
+                                                                                {"aten::addmm_", 1},
+                                                                                {"aten::baddbmm", 1},
+                                                                                {"aten::baddbmm_", 1}}};
+
+/// To the 10 bits of TF32 (Dekker 1971).
+at::Tensor rounded(const at::Tensor& factor) {
+  if (factor.scalar_type() != at::kFloat) return factor;
+  const at::Tensor raised = factor * 8193;
+  return raised - (raised - factor);
+}
+
+void round_factors(const c10::OperatorHandle& op, torch::jit::Stack& arguments) {
+  if (!at::globalContext().allowTF32CuBLAS()) return;
+  const auto product =
+      std::ranges::find(kProducts, op.schema().name(), &std::pair<std::string_view, std::size_t>::first);
+  if (product == kProducts.end()) return;
+  for (const std::size_t k : {product->second, product->second + 1})
+    arguments[k] = rounded(arguments[k].toTensor());
+}
+
 /// One operation on the host. Its arguments on the device and what the host saw of them are put into `seen`.
 std::vector<c10::IValue> call_on_host(const c10::OperatorHandle& op,
                                       const std::vector<c10::IValue>& arguments,
@@ -242,6 +268,7 @@ std::vector<c10::IValue> call_on_host(const c10::OperatorHandle& op,
   for (c10::IValue& value : stack) {
     if (value.isDevice()) value = c10::Device(at::kCPU);
   }
+  round_factors(op, stack);
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
   return stack;
 }

@@ -17,6 +17,7 @@
 // - A graph that is replayed does what its steps do: its numbers of the host stay what they were, its sizes
 // too,
 //   its recording changes no memory, and memory from before the recording is still there when it is replayed.
+// - Where TF32 is allowed, products round the factors that are float32 to 10 bits, as a GPU does.
 //
 // What it does not prove: anything about speed, streams or more than one device; that a GPU has an operation
 // in the needed type, or its accuracy; that tensors of a recording whose memory a GPU would use twice are

@@ -1,0 +1,180 @@
+// The gradient training on a device whose memory the host cannot touch, held against the one on the host.
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/TensorOperators.h>
+
+#include "weft/train/adam_trainer.hpp"
+
+#include "assembly.hpp"
+#include "support/device_under_test.hpp"
+#include "support/host.hpp"
+#include "support/mpi_main.hpp"
+#include "support/user_error.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::int64_t kNeurons = Assembly::neurons;
+constexpr std::int64_t kWindow = 16;  // of a device
+
+/// The device under test, with no memory left for the frames.
+class FullDevice final : public Device {
+ public:
+  explicit FullDevice(Device& device) : device_(device) {}
+  bool is_host() const override { return device_.is_host(); }
+  std::string torch_name() const override { return device_.torch_name(); }
+  DeviceDescription description() const override {
+    DeviceDescription description = device_.description();
+    description.free_bytes = 0;
+    return description;
+  }
+  const Kernels& kernels() const override { return device_.kernels(); }
+  std::unique_ptr<Communicator> connect(std::unique_ptr<Communicator> control) override {
+    return device_.connect(std::move(control));
+  }
+  DeviceMemory allocate(std::size_t bytes) override { return device_.allocate(bytes); }
+  void copy_in(void* to, const void* from, std::size_t bytes) override { device_.copy_in(to, from, bytes); }
+  void copy_out(void* to, const void* from, std::size_t bytes) override { device_.copy_out(to, from, bytes); }
+  std::unique_ptr<RecordedWork> record(std::function<void()> work) override {
+    return device_.record(std::move(work));
+  }
+  void synchronize() override { device_.synchronize(); }
+
+ private:
+  Device& device_;
+};
+
+TrainingConfig config_of(std::int64_t steps, std::int64_t batch) {
+  TrainingConfig config;
+  config.steps = steps;
+  config.batch_size = batch;
+  config.final_rate = 0.3;
+  config.learning_rate = {1e-2, 5e-3, 1e-3, 1e-3};
+  config.loss = {1, 10, 0.01, 0.02};
+  return config;
+}
+
+/// What a training ends in, on the host.
+struct Trained {
+  SignalGnn model;
+  LossHistory history;
+  std::size_t operations;
+};
+
+Trained train(Device& device, Communicator& world, int replicas, at::ScalarType type,
+              const TrainingConfig& config) {
+  const ProcessGrid grid(world, replicas);
+  const RowPartition partition(kNeurons, grid.shards());
+  AdamTrainer trainer(device, grid, Assembly().data(partition, grid.shard()),
+                      random_network(partition, grid.shard(), type), config, 7);
+  trainer.train({});
+  return {trainer.model().to(at::kCPU), trainer.history(), trainer.recorded_operations()};
+}
+
+void expect_near(const SignalGnn& a, const SignalGnn& b, double tolerance) {
+  const auto distance = [](const at::Tensor& one, const at::Tensor& other) {
+    return (one - other).abs().max().item<double>();
+  };
+  EXPECT_LE(distance(a.connectivity, b.connectivity), tolerance);
+  EXPECT_LE(distance(a.embedding, b.embedding), tolerance);
+  EXPECT_LE(distance(a.psi.parameters(), b.psi.parameters()), tolerance);
+  EXPECT_LE(distance(a.phi.parameters(), b.phi.parameters()), tolerance);
+}
+
+void expect_same_bits(const SignalGnn& a, const SignalGnn& b) {
+  EXPECT_TRUE(a.connectivity.equal(b.connectivity));
+  EXPECT_TRUE(a.embedding.equal(b.embedding));
+  EXPECT_TRUE(a.psi.parameters().equal(b.psi.parameters()));
+  EXPECT_TRUE(a.phi.parameters().equal(b.phi.parameters()));
+}
+
+class TrainingOnDevice : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    if (test_world().size() % GetParam() != 0) GTEST_SKIP() << "these ranks cannot be split so";
+  }
+};
+
+TEST_P(TrainingOnDevice, IsThatOfTheHost) {
+  // More than a window, and an epoch that ends within one.
+  TrainingConfig config = config_of(kWindow + 9, 4);
+  config.epoch_steps = 12;
+  const Trained host_s = train(host(), test_world(), GetParam(), at::kDouble, config);
+  const Trained device_s = train(device_under_test(), device_world(), GetParam(), at::kDouble, config);
+  expect_near(device_s.model, host_s.model, 1e-9);
+  EXPECT_EQ(device_s.history.step, host_s.history.step);
+  EXPECT_THAT(device_s.history.total, testing::Pointwise(testing::DoubleNear(1e-9), host_s.history.total));
+  EXPECT_GT(device_s.operations, 20U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Replicas, TrainingOnDevice, testing::Values(1, 2, 4));
+
+TEST(TrainingOnFullDevice, StreamsWhatItsMemoryCannotHold) {
+  const TrainingConfig config = config_of(2 * kWindow + 3, 1);
+  FullDevice full(device_under_test());
+  const Trained resident = train(device_under_test(), device_world(), 1, at::kFloat, config);
+  const Trained streamed = train(full, device_world(), 1, at::kFloat, config);
+  expect_same_bits(streamed.model, resident.model);
+  EXPECT_EQ(streamed.history.total, resident.history.total);
+}
+
+/// All ranks as shards of one replica.
+class StepOnDevice : public testing::Test {
+ protected:
+  AdamTrainer trainer(Device& device, const ProcessGrid& grid, const TrainingConfig& config) const {
+    return {device, grid, data, random_network(partition_, grid.shard(), at::kFloat), config, 7};
+  }
+
+  ProcessGrid grid_{device_world(), 1};
+  RowPartition partition_{kNeurons, grid_.shards()};
+  TrainingData data = Assembly().data(partition_, grid_.shard());
+};
+
+TEST_F(StepOnDevice, TakesTheFramesThatItIsGiven) {
+  const ProcessGrid host_grid(test_world(), 1);
+  FullDevice full(device_under_test());
+  AdamTrainer there = trainer(device_under_test(), grid_, config_of(10, 2));
+  AdamTrainer streamed = trainer(full, grid_, config_of(10, 2));
+  AdamTrainer here = trainer(host(), host_grid, config_of(10, 2));
+  for (std::int64_t step = 0; step < 3; ++step) {
+    const std::vector<std::int64_t> frames{step, 39 - step};
+    const double expected = here.step(frames).total();
+    EXPECT_NEAR(there.step(frames).total(), expected, 1e-5 * expected);
+    EXPECT_NEAR(streamed.step(frames).total(), expected, 1e-5 * expected);
+  }
+}
+
+TEST_F(StepOnDevice, ArraysAreReadOnTheHost) {
+  AdamTrainer training = trainer(device_under_test(), grid_, config_of(3, 2));
+  training.train({});
+  const SignalGnn model = training.model().to(at::kCPU);
+  const ModelArrays arrays = training.arrays();
+  const auto values = std::get<std::span<const float>>(arrays.rows.front().values);
+  ASSERT_EQ(arrays.rows.front().name, "connectivity");
+  EXPECT_THAT(values, testing::ElementsAreArray(model.connectivity.const_data_ptr<float>(),
+                                                static_cast<std::size_t>(model.connectivity.numel())));
+}
+
+TEST_F(StepOnDevice, ANotANumberIsFoundWithItsStepAndTerm) {
+  TrainingConfig config = config_of(50, 1);
+  config.learning_rate.connectivity = 1e30;
+  AdamTrainer wild = trainer(device_under_test(), grid_, config);
+  expect_user_error([&] { wild.train({}); },
+                    {"training, step 2: the loss became", "the residual", "lower training.learning_rate"});
+  EXPECT_LE(wild.steps_done(), kWindow);
+
+  if (grid_.shard() == grid_.shards() - 1)
+    data.derivative.select(1, 0).fill_(std::numeric_limits<float>::quiet_NaN());
+  AdamTrainer training = trainer(device_under_test(), grid_, config_of(50, 1));
+  expect_user_error([&] { training.train({}); }, {"training, step 1: the loss became nan (the residual)"});
+}
+
+}  // namespace
+}  // namespace weft
