@@ -72,6 +72,20 @@ std::string broadcast_text(Communicator& group, std::string text, int root) {
   return text;
 }
 
+std::vector<std::string> gather_texts(Communicator& group, const std::string& own) {
+  std::vector<std::int64_t> lengths;
+  for (const double length : gather_numbers(group, static_cast<double>(own.size())))
+    lengths.push_back(static_cast<std::int64_t>(length));
+  const std::vector<char> all = gather_blocks(group, std::vector<char>(own.begin(), own.end()), lengths);
+  std::vector<std::string> texts;
+  auto begin = all.begin();
+  for (const std::int64_t length : lengths) {
+    texts.emplace_back(begin, begin + length);
+    begin += length;
+  }
+  return texts;
+}
+
 std::vector<double> gather_numbers(Communicator& group, double own) {
   return gather_blocks(group, std::vector<double>{own},
                        std::vector<std::int64_t>(static_cast<std::size_t>(group.size()), 1));

@@ -12,6 +12,17 @@
 #include "mpi_group.hpp"
 
 namespace weft {
+namespace {
+
+/// In the order of their ranks. @collective
+std::unique_ptr<Communicator> ranks_of_this_node() {
+  MPI_Comm node = MPI_COMM_NULL;
+  check_mpi("MPI_Comm_split_type",
+            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
+  return make_mpi_communicator(node);
+}
+
+}  // namespace
 
 MpiSession::MpiSession(int& argc, char**& argv) {
   int initialised = 0;
@@ -34,15 +45,9 @@ std::unique_ptr<Communicator> MpiSession::world() const {
   return make_mpi_communicator(group);
 }
 
-int MpiSession::ranks_on_this_node() const {
-  MPI_Comm node = MPI_COMM_NULL;
-  check_mpi("MPI_Comm_split_type",
-            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
-  int ranks = 1;
-  check_mpi("MPI_Comm_size", MPI_Comm_size(node, &ranks));
-  check_mpi("MPI_Comm_free", MPI_Comm_free(&node));
-  return ranks;
-}
+int MpiSession::ranks_on_this_node() const { return ranks_of_this_node()->size(); }
+
+int MpiSession::rank_on_this_node() const { return ranks_of_this_node()->rank(); }
 
 bool MpiSession::everyone_arrives(double seconds) const {
   const double deadline = MPI_Wtime() + seconds;

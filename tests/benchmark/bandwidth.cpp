@@ -8,7 +8,11 @@
 
 #include <benchmark/benchmark.h>
 
-#include "weft/kernels/row_kernels.hpp"
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "weft/model/tensor_kernels.hpp"
 
 namespace weft {
 namespace {
@@ -28,7 +32,9 @@ double best_seconds(const std::function<void()>& work) {
   return best;
 }
 
-Bandwidth measure() {
+}  // namespace
+
+Bandwidth measure_host_bandwidth() {
   const std::unique_ptr<float[]> from(new float[kNumbers]);
   const std::unique_ptr<float[]> to(new float[kNumbers]);
   float* const a = from.get();
@@ -63,11 +69,17 @@ Bandwidth measure() {
   return bandwidth;
 }
 
-}  // namespace
-
-const Bandwidth& measured_bandwidth() {
-  static const Bandwidth bandwidth = measure();
-  return bandwidth;
+Bandwidth measure_device_bandwidth(Device& device) {
+  constexpr int kCopies = 20;
+  const at::Tensor from =
+      at::zeros({kRows, kColumns}, at::TensorOptions(at::kFloat).device(torch_device(device)));
+  at::Tensor to = at::zeros_like(from);
+  const double seconds = best_seconds([&] {
+    for (int k = 0; k < kCopies; ++k) to.copy_(from);
+    device.synchronize();
+  });
+  const double copy = 2 * kBytes * kCopies / seconds;
+  return {copy, copy, copy};
 }
 
 }  // namespace weft

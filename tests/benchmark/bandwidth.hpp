@@ -1,15 +1,19 @@
 #pragma once
 
+#include "weft/device/device.hpp"
+
 namespace weft {
 
-/// What the machine's memory gives to all threads together, on arrays far beyond its caches [bytes / s].
+/// What a memory gives on arrays far beyond the caches [bytes / s], the best of a few rounds.
 struct Bandwidth {
   double read;    ///< sum of an array
   double copy;    ///< one array to another, bytes read and written
   double update;  ///< an array in place, bytes read and written
 };
 
-/// Measured once, in the first call: the best of a few rounds, with the threads of OpenMP.
-const Bandwidth& measured_bandwidth();
+/// Of the host's memory, with the threads of OpenMP.
+Bandwidth measure_host_bandwidth();
+/// Of a device's memory: that of copying, for all three.
+Bandwidth measure_device_bandwidth(Device& device);
 
 }  // namespace weft

@@ -10,12 +10,13 @@
 #include "weft/sim/simulator.hpp"
 #include "weft/train/varpro_solver.hpp"
 
+#include "machine.hpp"
+
 namespace weft {
 namespace {
 
 /// The assembly of the paper at another size, with about as many frames for each neuron.
-TrainingData simulated_data(std::int64_t neurons) {
-  const auto self = make_self_communicator();
+TrainingData simulated_data(const Machine& machine, std::int64_t neurons) {
   SimulationConfig config;
   config.neurons = neurons;
   config.types = {{10, 1, 0.5}, {10, 1, 1}, {10, 2, 0.5}, {10, 2, 1}};
@@ -28,7 +29,7 @@ TrainingData simulated_data(std::int64_t neurons) {
                     at::empty({config.frames, neurons}),
                     {},  // frames
                     13};
-  Simulator(*self, config, 1)
+  Simulator(*machine.device, *machine.world, config, 1)
       .run([&](std::int64_t first, std::span<const float> activity, std::span<const float> derivative) {
         std::ranges::copy(activity, data.activity.mutable_data_ptr<float>() + first * neurons);
         std::ranges::copy(derivative, data.derivative.mutable_data_ptr<float>() + first * neurons);
@@ -41,13 +42,12 @@ TrainingData simulated_data(std::int64_t neurons) {
 
 /// The whole solve. Its floor is the time of its matrix products, solves and factorisations at the rate of
 /// a large product, measured in the same run.
-void ClosedForm(benchmark::State& state) {
-  const auto self = make_self_communicator();
-  const ProcessGrid grid(*self, 1);
-  const TrainingData data = simulated_data(state.range(0));
+void closed_form(benchmark::State& state, const Machine& machine) {
+  const ProcessGrid grid(*machine.world, 1);
+  const TrainingData data = simulated_data(machine, state.range(0));
   double work_s = 0, share = 0, rate = 0;
   for (auto unused : state) {
-    VarproSolver solver(grid, data, TrainingConfig{}, {}, 1);
+    VarproSolver solver(*machine.device, grid, data, TrainingConfig{}, {}, 1);
     solver.train({});
     const nlohmann::json findings = solver.findings();
     const nlohmann::json& found = findings.at("solver");
@@ -60,14 +60,15 @@ void ClosedForm(benchmark::State& state) {
   state.counters["product_rate"] = rate;
 }
 
-BENCHMARK(ClosedForm)
-    ->Arg(64)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(4000)
-    ->Iterations(1)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-
 }  // namespace
+
+void register_closed_form_cases(const Machine& machine) {
+  auto* const added =
+      benchmark::RegisterBenchmark(("ClosedForm" + machine.suffix).c_str(),
+                                   [&machine](benchmark::State& state) { closed_form(state, machine); });
+  for (const std::int64_t neurons : {64, 1000, 2000, 4000}) added->Arg(neurons);
+  if (!machine.is_host()) added->Arg(8000)->Arg(32000);
+  added->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+}
+
 }  // namespace weft

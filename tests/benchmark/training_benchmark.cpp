@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <chrono>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -9,8 +12,7 @@
 #include "weft/train/adam_trainer.hpp"
 
 #include "dense_libtorch.hpp"
-#include "floor.hpp"
-#include "support/host.hpp"
+#include "machine.hpp"
 
 namespace weft {
 namespace {
@@ -31,24 +33,34 @@ TrainingData made_up_data(std::int64_t neurons) {
   return data;
 }
 
-void gradient_step(benchmark::State& state, std::int64_t batch) {
+/// A step of a training that runs, from one look at the losses to another: the first steps, which record what
+/// the others repeat, are left out.
+void gradient_step(benchmark::State& state, const Machine& machine, std::int64_t batch) {
+  using Clock = std::chrono::steady_clock;
   const std::int64_t neurons = state.range(0);
-  const auto self = make_self_communicator();
-  const ProcessGrid grid(*self, 1);
+  const ProcessGrid grid(*machine.world, 1);
   TrainingConfig config;
   config.batch_size = batch;
-  AdamTrainer trainer(host(), grid, made_up_data(neurons),
-                      SignalGnn::initial(RowPartition(neurons, 1), 0, 1, at::kFloat), config, 1);
-  std::vector<std::int64_t> frames(static_cast<std::size_t>(batch));
-  std::iota(frames.begin(), frames.end(), 0);
-  trainer.step(frames);
-  for (auto unused : state) benchmark::DoNotOptimize(trainer.step(frames).data);
+  const std::int64_t work = machine.is_host() ? 1'000'000'000 : 40'000'000'000;
+  const std::int64_t first = machine.is_host() ? 1 : 32;
+  config.steps = first + std::clamp<std::int64_t>(work / (neurons * neurons), 4, 2000);
+  for (auto unused : state) {
+    AdamTrainer trainer(*machine.device, grid, made_up_data(neurons),
+                        SignalGnn::initial(RowPartition(neurons, 1), 0, 1, at::kFloat), config, 1);
+    Clock::time_point start, end;
+    std::int64_t begun = 0;
+    trainer.train([&](const Progress& progress) {
+      end = Clock::now();
+      if (begun > 0 || progress.done < first) return;
+      begun = progress.done;
+      start = end;
+    });
+    state.SetIterationTime(std::chrono::duration<double>(end - start).count() /
+                           static_cast<double>(config.steps - begun));
+  }
   const double entries = static_cast<double>(neurons * neurons);
-  set_floor(state, 28 * entries, 24 * entries);
+  set_floor(state, machine, 28 * entries, 24 * entries);
 }
-
-void GradientStep(benchmark::State& state) { gradient_step(state, 1); }
-void GradientStepBatch8(benchmark::State& state) { gradient_step(state, 8); }
 
 template <typename Optimiser>
 void dense_libtorch_step(benchmark::State& state) {
@@ -63,28 +75,33 @@ void dense_libtorch_step(benchmark::State& state) {
 void PlainLibTorchStep(benchmark::State& state) { dense_libtorch_step<PlainAdam>(state); }
 void FusedLibTorchStep(benchmark::State& state) { dense_libtorch_step<FusedAdam>(state); }
 
-BENCHMARK(GradientStep)
-    ->Arg(64)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(8000)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(GradientStepBatch8)->Arg(1000)->Arg(8000)->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK(PlainLibTorchStep)
-    ->Arg(64)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(8000)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(FusedLibTorchStep)
-    ->Arg(64)
-    ->Arg(1000)
-    ->Arg(2000)
-    ->Arg(8000)
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
+void register_case(const Machine& machine, const std::string& name, std::int64_t batch,
+                   const std::vector<std::int64_t>& sizes) {
+  auto* const added = benchmark::RegisterBenchmark(
+      (name + machine.suffix).c_str(),
+      [&machine, batch](benchmark::State& state) { gradient_step(state, machine, batch); });
+  for (const std::int64_t neurons : sizes) added->Arg(neurons);
+  added->UseManualTime()->Iterations(3)->Unit(benchmark::kMillisecond);
+}
 
 }  // namespace
+
+void register_training_cases(const Machine& machine) {
+  if (machine.is_host()) {
+    register_case(machine, "GradientStep", 1, {64, 1000, 2000, 8000});
+    register_case(machine, "GradientStepBatch8", 8, {1000, 8000});
+  } else {
+    register_case(machine, "GradientStep", 1, {64, 1000, 8000, 32000});
+    register_case(machine, "GradientStepBatch8", 8, {1000, 8000, 32000});
+  }
+}
+
+void register_dense_libtorch_cases() {
+  for (auto* const added : {benchmark::RegisterBenchmark("PlainLibTorchStep", PlainLibTorchStep),
+                            benchmark::RegisterBenchmark("FusedLibTorchStep", FusedLibTorchStep)}) {
+    for (const std::int64_t neurons : {64, 1000, 2000, 8000}) added->Arg(neurons);
+    added->UseRealTime()->Unit(benchmark::kMillisecond);
+  }
+}
+
 }  // namespace weft

@@ -120,6 +120,15 @@ TEST(GatherNumbers, PutsThemInRankOrder) {
   for (std::size_t rank = 0; rank < all.size(); ++rank) EXPECT_EQ(all[rank], 0.5 + static_cast<double>(rank));
 }
 
+TEST(GatherTexts, PutsThemInRankOrderWhateverTheirLengths) {
+  Communicator& world = test_world();
+  const auto text_of = [](int rank) { return std::string(static_cast<std::size_t>(3 * rank), 'x'); };
+  const std::vector<std::string> all = gather_texts(world, text_of(world.rank()));
+  ASSERT_EQ(static_cast<int>(all.size()), world.size());
+  for (int rank = 0; rank < world.size(); ++rank)
+    EXPECT_EQ(all[static_cast<std::size_t>(rank)], text_of(rank));
+}
+
 TEST(TemporaryFolder, IsOneForAllRanksAndGoesInTheEnd) {
   Communicator& world = test_world();
   std::filesystem::path path;

@@ -21,6 +21,10 @@ TEST(MpiSession, AllRanksOfATestAreOnThisNode) {
   EXPECT_EQ(test_session().ranks_on_this_node(), test_world().size());
 }
 
+TEST(MpiSession, RanksOfANodeAreNumberedInTheirOrder) {
+  EXPECT_EQ(test_session().rank_on_this_node(), test_world().rank());
+}
+
 TEST(MpiSession, ARankThatIsAloneIsNotKeptWaiting) {
   // Rank 0 gives up before the others set out; they find it there already.
   const bool first = test_world().rank() == 0;

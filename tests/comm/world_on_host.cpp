@@ -4,5 +4,6 @@
 namespace weft {
 
 Communicator& world_under_test() { return test_world(); }
+bool world_adds_in_rank_order() { return true; }
 
 }  // namespace weft

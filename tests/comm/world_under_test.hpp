@@ -8,4 +8,7 @@ namespace weft {
 /// memory.
 Communicator& world_under_test();
 
+/// Whether its sums are those in rank order, bit for bit, and not to rounding.
+bool world_adds_in_rank_order();
+
 }  // namespace weft

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "on_gpu.hpp"
 #include "variants.hpp"
 
 namespace weft {
@@ -55,13 +56,27 @@ struct Slow {
   }
 };
 
-template <typename T>
+/// The kernels of the host, and those of a GPU, on the host and on one.
+struct Chosen {
+  static void rows(auto... arguments) { row_dots(arguments...); }
+  static void columns(auto... arguments) { column_dots(arguments...); }
+};
+struct CudaOnHost {
+  static void rows(auto... arguments) { cuda::row_dots(arguments..., nullptr); }
+  static void columns(auto... arguments) { cuda::column_dots(arguments..., nullptr); }
+};
+struct OnGpu {
+  static void rows(auto... arguments) { on_gpu::row_dots(arguments...); }
+  static void columns(auto... arguments) { on_gpu::column_dots(arguments...); }
+};
+
+template <typename Kernels, typename T>
 std::vector<double> dots(const Matrix<T>& a, const Matrix<T>& b, bool of_rows) {
   std::vector<double> out(static_cast<std::size_t>(of_rows ? a.block.rows : a.block.columns), kNan);
   if (of_rows) {
-    cuda::row_dots(a.block, b.block, out.data(), nullptr);
+    Kernels::rows(a.block, b.block, out.data());
   } else {
-    cuda::column_dots(a.block, b.block, out.data(), nullptr);
+    Kernels::columns(a.block, b.block, out.data());
   }
   return out;
 }
@@ -77,16 +92,16 @@ constexpr Shape kShapes[] = {{1, 1},    {3, 31},   {8, 33},   {9, 129}, {2, 1000
 
 template <typename T>
 class DotKernels : public testing::Test {};
-using Types = testing::Types<float, double>;
-TYPED_TEST_SUITE(DotKernels, Types);
+using Variants = VariantsOf<OnGpu, Chosen, CudaOnHost>;
+TYPED_TEST_SUITE(DotKernels, Variants);
 
 TYPED_TEST(DotKernels, MatchTheSlowOnes) {
-  using T = TypeParam;
+  using T = typename TypeParam::T;
   for (const auto [rows, columns] : kShapes) {
     for (const bool of_rows : {true, false}) {
       SCOPED_TRACE(testing::Message() << rows << " x " << columns << (of_rows ? ", rows" : ", columns"));
       const Matrix<T> a(rows, columns, 1, 0, 0), b(rows, columns, 2, 3, 1);
-      const std::vector<double> actual = dots(a, b, of_rows);
+      const std::vector<double> actual = dots<typename TypeParam::Kernels>(a, b, of_rows);
       const Slow slow(a, b, of_rows);
       for (std::size_t k = 0; k < actual.size(); ++k)
         ASSERT_NEAR(actual[k], slow.sums[k], 1e-14 * slow.magnitudes[k]) << "at " << k;
@@ -95,15 +110,16 @@ TYPED_TEST(DotKernels, MatchTheSlowOnes) {
 }
 
 TYPED_TEST(DotKernels, SumsDoNotDependOnTheAlignment) {
-  using T = TypeParam;
+  using T = typename TypeParam::T;
   for (const auto [rows, columns] : kShapes) {
     for (const bool of_rows : {true, false}) {
       SCOPED_TRACE(testing::Message() << rows << " x " << columns << (of_rows ? ", rows" : ", columns"));
       const std::int64_t gap = 8 - columns % 8;
       const Matrix<T> a(rows, columns, 1, gap, 0), b(rows, columns, 2, gap + 8, 0);
-      const std::vector<double> aligned = dots(a, b, of_rows);
-      EXPECT_EQ(aligned, dots(Matrix<T>(rows, columns, 1, gap, 1), b, of_rows));
-      EXPECT_EQ(aligned, dots(a, Matrix<T>(rows, columns, 2, gap + 1, 0), of_rows));
+      const std::vector<double> aligned = dots<typename TypeParam::Kernels>(a, b, of_rows);
+      EXPECT_EQ(aligned, dots<typename TypeParam::Kernels>(Matrix<T>(rows, columns, 1, gap, 1), b, of_rows));
+      EXPECT_EQ(aligned,
+                dots<typename TypeParam::Kernels>(a, Matrix<T>(rows, columns, 2, gap + 1, 0), of_rows));
     }
   }
 }

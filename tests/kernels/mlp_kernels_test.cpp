@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/mlp_kernels.hpp"
 #include "kernels/isa/mlp_kernels.hpp"
+#include "on_gpu.hpp"
 #include "variants.hpp"
 
 namespace weft {
@@ -86,13 +87,15 @@ struct CudaOnHost {
   static void forward(auto... arguments) { cuda::mlp_forward(arguments..., nullptr); }
   static void backward(auto... arguments) { cuda::mlp_backward(arguments..., nullptr); }
 };
+struct OnGpu {
+  static void forward(auto... arguments) { on_gpu::mlp_forward(arguments...); }
+  static void backward(auto... arguments) { on_gpu::mlp_backward(arguments...); }
+};
 
 template <typename T>
 class MlpKernels : public testing::Test {};
 
-using Variants =
-    testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
-                   Variant<double, Avx2>, Variant<float, CudaOnHost>, Variant<double, CudaOnHost>>;
+using Variants = VariantsOf<OnGpu, Chosen, Avx2, CudaOnHost>;
 TYPED_TEST_SUITE(MlpKernels, Variants);
 
 template <typename T>

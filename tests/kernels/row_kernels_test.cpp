@@ -11,6 +11,7 @@
 
 #include "kernels/cuda/row_kernels.hpp"
 #include "kernels/isa/row_kernels.hpp"
+#include "on_gpu.hpp"
 #include "variants.hpp"
 
 namespace weft {
@@ -91,13 +92,16 @@ struct CudaOnHost {
   static void columns(auto... arguments) { cuda::column_product(arguments..., nullptr); }
   static void adam(auto... arguments) { cuda::adam_row_product(arguments..., nullptr); }
 };
+struct OnGpu {
+  static void rows(auto... arguments) { on_gpu::row_product(arguments...); }
+  static void columns(auto... arguments) { on_gpu::column_product(arguments...); }
+  static void adam(auto... arguments) { on_gpu::adam_row_product(arguments...); }
+};
 
 template <typename T>
 class RowKernels : public testing::Test {};
 
-using Variants =
-    testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
-                   Variant<double, Avx2>, Variant<float, CudaOnHost>, Variant<double, CudaOnHost>>;
+using Variants = VariantsOf<OnGpu, Chosen, Avx2, CudaOnHost>;
 TYPED_TEST_SUITE(RowKernels, Variants);
 
 // Sizes below, at and beyond a register, a chain of registers and a stretch of Adam.

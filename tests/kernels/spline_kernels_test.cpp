@@ -11,6 +11,7 @@
 
 #include "kernels/cuda/spline_kernels.hpp"
 #include "kernels/isa/spline_kernels.hpp"
+#include "on_gpu.hpp"
 #include "variants.hpp"
 
 namespace weft {
@@ -140,6 +141,10 @@ struct CudaOnHost {
   static void values(auto... arguments) { cuda::spline_values(arguments..., nullptr); }
   static void sensitivity(auto... arguments) { cuda::spline_sensitivity(arguments..., nullptr); }
 };
+struct OnGpu {
+  static void values(auto... arguments) { on_gpu::spline_values(arguments...); }
+  static void sensitivity(auto... arguments) { on_gpu::spline_sensitivity(arguments...); }
+};
 
 template <typename T>
 class SplineKernels : public testing::Test {
@@ -151,9 +156,7 @@ class SplineKernels : public testing::Test {
   int threads_ = omp_get_max_threads();
 };
 
-using Variants =
-    testing::Types<Variant<float, Chosen>, Variant<double, Chosen>, Variant<float, Avx2>,
-                   Variant<double, Avx2>, Variant<float, CudaOnHost>, Variant<double, CudaOnHost>>;
+using Variants = VariantsOf<OnGpu, Chosen, Avx2, CudaOnHost>;
 TYPED_TEST_SUITE(SplineKernels, Variants);
 
 template <typename T>

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "weft/core/philox.hpp"
 
 namespace weft {
@@ -22,5 +24,14 @@ struct Variant {
   using T = Scalar;
   using Kernels = Set;
 };
+
+/// What a test program goes through: the sets that run on the host or, where it is built for a GPU, that one.
+#if defined(WEFT_ON_GPU)
+template <typename OnGpu, typename... OnHost>
+using VariantsOf = testing::Types<Variant<float, OnGpu>, Variant<double, OnGpu>>;
+#else
+template <typename OnGpu, typename... OnHost>
+using VariantsOf = testing::Types<Variant<float, OnHost>..., Variant<double, OnHost>...>;
+#endif
 
 }  // namespace weft

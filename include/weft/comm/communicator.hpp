@@ -30,9 +30,8 @@ struct Buffer {
   Buffer(std::span<char> values) : data(values.data()), count(values.size()), type(ScalarType::byte) {}
 };
 
-/// A collective under way. `wait` orders what follows behind it: on the CPU it blocks until the data are
-/// there, on a GPU it makes the communicator's compute stream wait and returns at once. Waits in its
-/// destructor if nobody did.
+/// A collective under way. `wait` returns when the data are there; while a GPU's work is recorded it returns
+/// at once, and what follows is recorded behind it. Waits in its destructor if nobody did.
 class Pending {
  public:
   Pending() = default;
@@ -61,7 +60,7 @@ class Communicator {
   virtual int size() const = 0;
 
   /// In place: every rank ends with the reduction over ranks, element by element. A NaN makes the
-  /// maximum NaN. @collective
+  /// maximum NaN; in device memory only whole numbers have a maximum. @collective
   [[nodiscard]] virtual Pending all_reduce(Buffer values, Reduction reduction) = 0;
   /// `gathered` is the ranks' blocks one after the other; `counts[r]` elements come from rank r (may differ).
   /// `own` may be this rank's block in `gathered`. @collective
@@ -89,6 +88,9 @@ void collectively(Communicator& group, const std::function<void()>& work);
 
 /// The text of rank `root` on every rank. @collective
 std::string broadcast_text(Communicator& group, std::string text, int root = 0);
+
+/// The texts of all ranks, in rank order, on every rank. @collective
+std::vector<std::string> gather_texts(Communicator& group, const std::string& own);
 
 /// One number of each rank, in rank order, on every rank. @collective
 std::vector<double> gather_numbers(Communicator& group, double own);

@@ -19,6 +19,8 @@ class MpiSession {
   std::unique_ptr<Communicator> world() const;
   /// How many of the ranks run on this machine. @collective
   int ranks_on_this_node() const;
+  /// This rank's place among these, from 0. @collective
+  int rank_on_this_node() const;
   /// Whether every rank makes this call within `seconds` of this one: tells a failure that all ranks share
   /// from one that the others, waiting in a collective, do not know of. @collective, if all is well
   bool everyone_arrives(double seconds) const;

@@ -55,8 +55,9 @@ class Device {
   /// From this device's memory to the host's, after all work so far.
   virtual void copy_out(void* to, const void* from, std::size_t bytes) = 0;
 
-  /// Records what `work` starts on this device. `work` may neither wait for the device nor copy to or from the
-  /// host. A GPU does nothing of it yet; the host, which has nothing to gain from it, repeats `work` itself.
+  /// Records what `work` starts on this device. `work` may neither wait for the device nor copy to or from
+  /// the host. A GPU does nothing of it yet; the host, which has nothing to gain from it, repeats `work`
+  /// itself.
   virtual std::unique_ptr<RecordedWork> record(std::function<void()> work) = 0;
   /// Waits until all work so far is done. @throws UserError where it failed or a rank that it waits for is
   /// gone.

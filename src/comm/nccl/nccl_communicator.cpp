@@ -1,13 +1,8 @@
 #include "comm/nccl/nccl_communicator.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
 #include <exception>
-#include <thread>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "weft/core/error.hpp"
 
@@ -51,20 +46,17 @@ void for_blocks(Buffer all, std::span<const std::int64_t> counts, Work work) {
 
 }  // namespace
 
-NcclClock steady_nccl_clock() {
-  return {[] {
-            return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-          },
-          [] { std::this_thread::sleep_for(std::chrono::microseconds(50)); }};
-}
-
-NcclCommunicator::NcclCommunicator(const NcclApi& api, std::unique_ptr<Communicator> control,
-                                   cudaStream_t stream, NcclClock clock)
-    : api_(api), control_(std::move(control)), stream_(stream), clock_(std::move(clock)) {
+NcclCommunicator::NcclCommunicator(std::shared_ptr<NcclStream> stream, std::unique_ptr<Communicator> control)
+    : stream_(std::move(stream)),
+      control_(std::move(control)),
+      api_(stream_->api()),
+      endpoint_{nullptr, control_->rank(), control_->size(), {}} {
+  stream_->enter(endpoint_);
   try {
     connect();
   } catch (...) {
-    abort();
+    stream_->abort();
+    stream_->leave(endpoint_);
     throw;
   }
 }
@@ -74,137 +66,103 @@ NcclCommunicator::NcclCommunicator(const NcclApi& api, std::unique_ptr<Communica
 void NcclCommunicator::connect() {
   ncclUniqueId id{};
   std::int64_t made = ncclSuccess;
+  endpoint_.call = "ncclGetUniqueId";
   if (rank() == 0) made = api_.get_unique_id(&id);
   control_->broadcast(std::span<std::int64_t>(&made, 1), 0).wait();
-  if (made != ncclSuccess) fail("ncclGetUniqueId", api_.error_string(static_cast<ncclResult_t>(made)));
+  if (made != ncclSuccess) stream_->fail(endpoint_, api_.error_string(static_cast<ncclResult_t>(made)));
   control_->broadcast(std::span<char>(id.internal), 0).wait();
   collectively(*control_, [&] {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    settle("ncclCommInitRankConfig", api_.init(&comm_, size(), id, rank(), &config));
+    endpoint_.call = "ncclCommInitRankConfig";
+    stream_->settle(endpoint_, api_.init(&endpoint_.comm, size(), id, rank(), &config));
   });
 }
 
+/// To end in order is to wait for the other ranks: not while an exception is on its way out.
 NcclCommunicator::~NcclCommunicator() {
-  if (comm_ == nullptr) return;
-  // Finalising waits for the other ranks: not while an exception is on its way out.
-  if (std::uncaught_exceptions() > 0) {
-    abort();
-    return;
-  }
-  ncclResult_t state = api_.finalize(comm_);
-  const double end = clock_.now() + clock_.patience_s;
-  while (state == ncclInProgress && clock_.now() < end) {
-    clock_.pause();
-    if (api_.async_error(comm_, &state) != ncclSuccess) state = ncclInternalError;
-  }
-  state == ncclSuccess ? api_.destroy(comm_) : api_.abort(comm_);
-}
-
-void NcclCommunicator::abort() {
-  if (comm_ != nullptr) api_.abort(std::exchange(comm_, nullptr));
-}
-
-void NcclCommunicator::fail(std::string_view call, std::string_view found) {
-  const std::string text = fmt::format("{} ({})", found, api_.last_error(comm_));
-  abort();
-  throw UserError({fmt::format("{} on rank {} of {}", call, rank(), size()), text, "",
-                   "see the other ranks' messages; NCCL_DEBUG=WARN makes NCCL say more"});
-}
-
-/// Waits until a call that was made on a non-blocking communicator has been taken up.
-void NcclCommunicator::settle(std::string_view call, ncclResult_t code) {
-  const double end = clock_.now() + clock_.patience_s;
-  while (code == ncclInProgress) {
-    if (clock_.now() > end)
-      fail(call, fmt::format("not done within {:g} s: a rank or its network is gone", clock_.patience_s));
-    clock_.pause();
-    if (const ncclResult_t asked = api_.async_error(comm_, &code); asked != ncclSuccess) code = asked;
-  }
-  if (code != ncclSuccess) fail(call, api_.error_string(code));
-}
-
-void NcclCommunicator::check() {
-  require(comm_ != nullptr, "a communicator that was aborted");
-  ncclResult_t state = ncclSuccess;
-  const ncclResult_t asked = api_.async_error(comm_, &state);
-  if (asked != ncclSuccess) fail("ncclCommGetAsyncError", api_.error_string(asked));
-  if (state != ncclSuccess && state != ncclInProgress) fail("a collective", api_.error_string(state));
+  std::uncaught_exceptions() > 0 ? stream_->abort() : stream_->finish(endpoint_);
+  stream_->leave(endpoint_);
 }
 
 template <typename Calls>
-void NcclCommunicator::grouped(std::string_view call, Calls calls) {
-  require(comm_ != nullptr, "a communicator that was aborted");
-  if (const ncclResult_t code = api_.group_start(); code != ncclSuccess) fail(call, api_.error_string(code));
+Pending NcclCommunicator::grouped(std::string_view call, Calls calls) {
+  stream_->require_alive();
+  require(endpoint_.comm != nullptr, "a communicator that was aborted");
+  endpoint_.call = call;
+  if (const ncclResult_t code = api_.group_start(); code != ncclSuccess)
+    stream_->fail(endpoint_, api_.error_string(code));
   ncclResult_t first_failure = ncclSuccess;
   calls([&](ncclResult_t code) {
     if (first_failure == ncclSuccess && code != ncclInProgress) first_failure = code;
   });
   const ncclResult_t end = api_.group_end();
-  settle(call, first_failure != ncclSuccess ? first_failure : end);
+  stream_->settle(endpoint_, first_failure != ncclSuccess ? first_failure : end);
+  return Pending([stream = stream_] { stream->wait(); });
 }
 
 Pending NcclCommunicator::all_reduce(Buffer values, Reduction reduction) {
   if (values.memory == Memory::host) return control_->all_reduce(values, reduction);
+  require(reduction == Reduction::sum || values.type == ScalarType::int64 || values.type == ScalarType::byte,
+          "a maximum of floating-point numbers by NCCL, which would lose a NaN");
   const ncclRedOp_t operation = reduction == Reduction::sum ? ncclSum : ncclMax;
-  grouped("ncclAllReduce", [&](auto made) {
+  return grouped("ncclAllReduce", [&](auto made) {
     if (values.count == 0) return;
-    made(api_.all_reduce(values.data, values.data, values.count, nccl_type(values.type), operation, comm_,
-                         stream_));
+    made(api_.all_reduce(values.data, values.data, values.count, nccl_type(values.type), operation,
+                         endpoint_.comm, stream_->stream()));
   });
-  return {};
 }
 
 Pending NcclCommunicator::all_gather(Buffer own, Buffer gathered, std::span<const std::int64_t> counts) {
   require_one_memory(own, gathered);
   if (own.memory == Memory::host) return control_->all_gather(own, gathered, counts);
   require_blocks(own, gathered, counts, rank(), size());
-  grouped("ncclAllGather", [&](auto made) {
+  return grouped("ncclAllGather", [&](auto made) {
     if (all_equal(counts)) {
       if (own.count > 0)
-        made(api_.all_gather(own.data, gathered.data, own.count, nccl_type(own.type), comm_, stream_));
+        made(api_.all_gather(own.data, gathered.data, own.count, nccl_type(own.type), endpoint_.comm,
+                             stream_->stream()));
       return;
     }
     for_blocks(gathered, counts, [&](int root, Buffer block) {
       const void* const from = root == rank() ? own.data : block.data;
-      made(api_.broadcast(from, block.data, block.count, nccl_type(own.type), root, comm_, stream_));
+      made(api_.broadcast(from, block.data, block.count, nccl_type(own.type), root, endpoint_.comm,
+                          stream_->stream()));
     });
   });
-  return {};
 }
 
 Pending NcclCommunicator::reduce_scatter(Buffer blocks, Buffer own, std::span<const std::int64_t> counts) {
   require_one_memory(own, blocks);
   if (own.memory == Memory::host) return control_->reduce_scatter(blocks, own, counts);
   require_blocks(own, blocks, counts, rank(), size());
-  grouped("ncclReduceScatter", [&](auto made) {
+  return grouped("ncclReduceScatter", [&](auto made) {
     if (all_equal(counts)) {
       if (own.count > 0)
-        made(api_.reduce_scatter(blocks.data, own.data, own.count, nccl_type(own.type), ncclSum, comm_,
-                                 stream_));
+        made(api_.reduce_scatter(blocks.data, own.data, own.count, nccl_type(own.type), ncclSum,
+                                 endpoint_.comm, stream_->stream()));
       return;
     }
     for_blocks(blocks, counts, [&](int root, Buffer block) {
       void* const to = root == rank() ? own.data : block.data;
-      made(api_.reduce(block.data, to, block.count, nccl_type(own.type), ncclSum, root, comm_, stream_));
+      made(api_.reduce(block.data, to, block.count, nccl_type(own.type), ncclSum, root, endpoint_.comm,
+                       stream_->stream()));
     });
   });
-  return {};
 }
 
 Pending NcclCommunicator::broadcast(Buffer values, int root) {
   if (values.memory == Memory::host) return control_->broadcast(values, root);
   require(root >= 0 && root < size(), "a broadcast from a rank that is not in the group");
-  grouped("ncclBroadcast", [&](auto made) {
+  return grouped("ncclBroadcast", [&](auto made) {
     if (values.count == 0) return;
-    made(
-        api_.broadcast(values.data, values.data, values.count, nccl_type(values.type), root, comm_, stream_));
+    made(api_.broadcast(values.data, values.data, values.count, nccl_type(values.type), root, endpoint_.comm,
+                        stream_->stream()));
   });
-  return {};
 }
 
 std::unique_ptr<Communicator> NcclCommunicator::split(int color) {
-  return std::make_unique<NcclCommunicator>(api_, control_->split(color), stream_, clock_);
+  return std::make_unique<NcclCommunicator>(stream_, control_->split(color));
 }
 
 }  // namespace weft

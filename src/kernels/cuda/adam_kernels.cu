@@ -1,6 +1,5 @@
-#include "kernels/cuda/adam_kernels.hpp"
-
 #include "kernels/adam_element.hpp"
+#include "kernels/cuda/adam_kernels.hpp"
 
 namespace weft::cuda {
 namespace {

@@ -1,6 +1,5 @@
-#include "kernels/cuda/cuda_kernels.hpp"
-
 #include "kernels/cuda/adam_kernels.hpp"
+#include "kernels/cuda/cuda_kernels.hpp"
 #include "kernels/cuda/dot_kernels.hpp"
 #include "kernels/cuda/mlp_kernels.hpp"
 #include "kernels/cuda/row_kernels.hpp"

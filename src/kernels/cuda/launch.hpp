@@ -7,12 +7,19 @@
 #include <cstdint>
 
 #if defined(__CUDACC__)
-#include <cuda_runtime.h>
 #include <string>
 
+#include <cuda_runtime.h>
+
 #include "weft/core/error.hpp"
+
+/// As WEFT_PRAGMA(unroll), and WEFT_PRAGMA(unroll 1) for a loop that unrolled would not fit the registers.
+/// The host's compiler warns of nvcc's pragmas.
+#define WEFT_PRAGMA(text) _Pragma(#text)
 #else
 #include "support/cuda_on_host/cuda_on_host.hpp"
+
+#define WEFT_PRAGMA(text)
 #endif
 
 namespace weft::cuda {

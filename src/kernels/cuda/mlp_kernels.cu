@@ -2,13 +2,6 @@
 
 #include "kernels/cuda/mlp_kernels.hpp"
 
-// The host's compiler, which the tests use, warns of nvcc's pragmas.
-#if defined(__CUDACC__)
-#define WEFT_PRAGMA(text) _Pragma(#text)
-#else
-#define WEFT_PRAGMA(text)
-#endif
-
 namespace weft::cuda {
 namespace {
 

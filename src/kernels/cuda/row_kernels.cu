@@ -55,7 +55,7 @@ __device__ __forceinline__ Wide<T> load(const T* from, int thread) {
     return *reinterpret_cast<const Wide<T>*>(from + column_of<T, access, threads>(thread, 0));
   } else {
     Wide<T> values;
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kWidth<T>; ++k) values.at[k] = from[column_of<T, access, threads>(thread, k)];
     return values;
   }
@@ -66,7 +66,7 @@ template <typename T, Access access, int threads>
 __device__ __forceinline__ Wide<T> load_part(const T* from, int thread, std::int64_t count) {
   Wide<T> values{};
   if constexpr (access == Access::strided) {
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kWidth<T>; ++k) {
       const int column = column_of<T, access, threads>(thread, k);
       if (column < count) values.at[k] = from[column];
@@ -83,7 +83,7 @@ __device__ __forceinline__ void store_part(T* to, int thread, std::int64_t count
     const int column = column_of<T, access, threads>(thread, 0);
     if (column < count) *reinterpret_cast<Wide<T>*>(to + column) = values;
   } else {
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kWidth<T>; ++k) {
       const int column = column_of<T, access, threads>(thread, k);
       if (column < count) to[column] = values.at[k];
@@ -105,7 +105,7 @@ __device__ __forceinline__ void stage(T (&staged)[B][Columns], const T* x, std::
   constexpr int pieces = Columns / width;
   // Loads under way together, as registers allow.
   [[maybe_unused]] constexpr int at_once = (access == Access::wide ? 16 : 32) / sizeof(T);
-#pragma unroll(at_once)
+  WEFT_PRAGMA(unroll(at_once))
   for (int round = 0; round < B * pieces / kThreads; ++round) {
     const int piece = round * kThreads + static_cast<int>(threadIdx.x);
     const int b = piece / pieces, j = piece % pieces * width;
@@ -123,12 +123,12 @@ __device__ __forceinline__ void stage(T (&staged)[B][Columns], const T* x, std::
 template <typename T, Access access, int R, int B, int Columns>
 __device__ __forceinline__ void add_products(T (&sums)[R][B], const Wide<T> (&w)[R],
                                              const T (&staged)[B][Columns], int j, int lane) {
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int b = 0; b < B; ++b) {
     const Wide<T> x = load_staged<T, access>(staged[b] + j, lane);
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < R; ++r) {
-#pragma unroll
+      WEFT_PRAGMA(unroll)
       for (int k = 0; k < kWidth<T>; ++k) sums[r][b] = std::fma(w[r].at[k], x.at[k], sums[r][b]);
     }
   }
@@ -136,7 +136,7 @@ __device__ __forceinline__ void add_products(T (&sums)[R][B], const Wide<T> (&w)
 
 template <typename T>
 __device__ __forceinline__ T warp_sum(T value) {
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
     value += __shfl_xor_sync(0xffffffffU, value, distance);
   }
@@ -147,10 +147,10 @@ __device__ __forceinline__ T warp_sum(T value) {
 template <typename T, int R, int B>
 __device__ __forceinline__ void write_sums(const T (&sums)[R][B], std::int64_t first, std::int64_t rows,
                                            std::int64_t batch, int lane, T* out) {
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int b = 0; b < B; ++b) {
     if (b >= batch) continue;
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < R; ++r) {
       const T sum = warp_sum(sums[r][b]);
       if (lane == 0 && first + r < rows) out[b * rows + first + r] = sum;
@@ -177,21 +177,21 @@ __device__ __forceinline__ void add_staged(T (&sums)[kRowTile][B], const T* cons
   // Loads of so many steps are under way together; addresses of narrow ones take registers.
   constexpr int steps = access == Access::narrow ? 1 : 2;
   int j = 0;
-#pragma unroll 1
+  WEFT_PRAGMA(unroll 1)
   for (; j + steps * kStep<T> <= count; j += steps * kStep<T>) {
     Wide<T> w[steps][kRowTile];
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int s = 0; s < steps; ++s) {
-#pragma unroll
+      WEFT_PRAGMA(unroll)
       for (int r = 0; r < kRowTile; ++r) w[s][r] = load<T, access, kWarp>(rows[r] + j + s * kStep<T>, lane);
     }
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int s = 0; s < steps; ++s) add_products<T, access>(sums, w[s], staged, j + s * kStep<T>, lane);
   }
-#pragma unroll 1
+  WEFT_PRAGMA(unroll 1)
   for (; j < count; j += kStep<T>) {
     Wide<T> w[kRowTile];
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kRowTile; ++r) w[r] = load_part<T, access, kWarp>(rows[r] + j, lane, count - j);
     add_products<T, access>(sums, w, staged, j, lane);
   }
@@ -215,7 +215,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     __syncthreads();
     if (!has_rows) continue;
     const T* rows[kRowTile];
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kRowTile; ++r)
       rows[r] = w.data + std::min(place.first_row + r, w.rows - 1) * w.stride + start;
     add_staged<T, access>(sums, rows, staged, count, place.lane);
@@ -241,7 +241,7 @@ struct AdamMatrices {
   template <Access access>
   __device__ __forceinline__ Entries<T> load_step(int lane, int count) const {
     Entries<T> entries;
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kAdamRows; ++r) {
       entries.w[r] = load_part<T, access, kWarp>(w + at[r], lane, count);
       entries.m[r] = load_part<T, access, kWarp>(m + at[r], lane, count);
@@ -251,7 +251,7 @@ struct AdamMatrices {
   }
   template <Access access>
   __device__ __forceinline__ void store_step(int lane, int count, const Entries<T>& entries) const {
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kAdamRows; ++r) {
       const int written = own[r] ? count : 0;
       store_part<T, access, kWarp>(w + at[r], lane, written, entries.w[r]);
@@ -265,9 +265,9 @@ struct AdamMatrices {
 template <typename T>
 __device__ __forceinline__ void add_outer_product(Wide<T> (&gradient)[kAdamRows], const T* g,
                                                   const Wide<T>& x) {
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int r = 0; r < kAdamRows; ++r) {
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kWidth<T>; ++k) gradient[r].at[k] = std::fma(g[r], x.at[k], gradient[r].at[k]);
   }
 }
@@ -289,10 +289,10 @@ template <typename T, Access access>
 __device__ __forceinline__ void add_rest(Wide<T> (&gradient)[kAdamRows], const AdamRowStep<T>& step,
                                          std::int64_t b, std::int64_t first_row, std::int64_t rows,
                                          std::int64_t columns, std::int64_t j, int lane) {
-#pragma unroll 1
+  WEFT_PRAGMA(unroll 1)
   for (; b < step.batch; ++b) {
     T g[kAdamRows];
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kAdamRows; ++r) g[r] = first_row + r < rows ? step.g[b * rows + first_row + r] : T{0};
     add_outer_product(gradient, g, load_part<T, access, kWarp>(step.x + b * columns + j, lane, columns - j));
   }
@@ -302,9 +302,9 @@ template <typename T, Access access>
 __device__ __forceinline__ void update(Entries<T>& entries, const Wide<T> (&gradient)[kAdamRows],
                                        const AdamConstants<T>& adam, const AdamRate<T>& rate,
                                        std::int64_t diagonal, int lane) {
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int r = 0; r < kAdamRows; ++r) {
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kWidth<T>; ++k) {
       T &w = entries.w[r].at[k], &m = entries.m[r].at[k], &v = entries.v[r].at[k];
       adam_element(w, m, v, gradient[r].at[k], adam, rate);
@@ -329,7 +329,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int warp_row = static_cast<int>(threadIdx.x) / kWarp * kAdamRows;
   stage_factors(factors, step, w.rows);
   AdamMatrices<T> matrices{w.data, m, v, {}, {}};
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int r = 0; r < kAdamRows; ++r) {
     matrices.own[r] = place.first_row + r < w.rows;
     matrices.at[r] = std::min(place.first_row + r, w.rows - 1) * w.stride + place.begin;
@@ -342,11 +342,11 @@ __global__ void __launch_bounds__(kThreads, 2)
     stage<T, access>(staged, step.x + start, w.columns, count, step.batch);
     if (next_batch > 0) stage<T, access>(staged_next, next + start, w.columns, count, next_batch);
     __syncthreads();
-#pragma unroll 1
+    WEFT_PRAGMA(unroll 1)
     for (int j = 0; has_rows && j < count; j += kStep<T>) {
       Entries<T> entries = matrices.template load_step<access>(place.lane, count - j);
       Wide<T> gradient[kAdamRows] = {};
-#pragma unroll
+      WEFT_PRAGMA(unroll)
       for (int b = 0; b < B; ++b)
         add_outer_product(gradient, factors[b] + warp_row, load_staged<T, access>(staged[b] + j, place.lane));
       if (step.batch > B) {
@@ -356,7 +356,7 @@ __global__ void __launch_bounds__(kThreads, 2)
                         place.lane);
       matrices.template store_step<access>(place.lane, count - j, entries);
       if (next_batch > 0) add_products<T, access>(sums, entries.w, staged_next, j, place.lane);
-#pragma unroll
+      WEFT_PRAGMA(unroll)
       for (int r = 0; r < kAdamRows; ++r) matrices.at[r] += kStep<T>;
     }
   }
@@ -376,22 +376,22 @@ __device__ __forceinline__ void add_rows(Wide<T> (&sums)[B], const T* row, std::
     return load_part<T, access, kColumnThreads>(row + i * stride, thread, columns);
   };
   const auto add = [&](const Wide<T>& w, int i) {
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int b = 0; b < B; ++b) {
-#pragma unroll
+      WEFT_PRAGMA(unroll)
       for (int k = 0; k < kWidth<T>; ++k) sums[b].at[k] = std::fma(factors[i][b], w.at[k], sums[b].at[k]);
     }
   };
   int i = 0;
-#pragma unroll 1
+  WEFT_PRAGMA(unroll 1)
   for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
     Wide<T> w[kRowsAtOnce];
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kRowsAtOnce; ++r) w[r] = load_row(i + r);
-#pragma unroll
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < kRowsAtOnce; ++r) add(w[r], i + r);
   }
-#pragma unroll 1
+  WEFT_PRAGMA(unroll 1)
   for (; i < count; ++i) add(load_row(i), i);
 }
 
@@ -424,7 +424,7 @@ __global__ void __launch_bounds__(kColumnThreads, 4)
     }
   }
   out += (static_cast<std::int64_t>(blockIdx.y) * batch + first_vector) * w.columns + first_column;
-#pragma unroll
+  WEFT_PRAGMA(unroll)
   for (int b = 0; b < B; ++b) {
     if (first_vector + b < batch)
       store_part<T, access, kColumnThreads>(out + b * w.columns, thread, columns, sums[b]);

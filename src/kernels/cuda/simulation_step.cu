@@ -1,15 +1,10 @@
 #include <cmath>
 
-#include "kernels/simulation_element.hpp"
 #include "kernels/cuda/simulation_step.hpp"
+#include "kernels/simulation_element.hpp"
 
 #if defined(__CUDACC__)
 #include <cuda_pipeline.h>
-#define WEFT_ROLLED _Pragma("unroll 1")  // unrolled, it would not fit the registers
-#define WEFT_UNROLLED _Pragma("unroll")  // rolled, its arrays would not be in registers
-#else
-#define WEFT_ROLLED
-#define WEFT_UNROLLED
 #endif
 
 namespace weft::cuda {
@@ -52,7 +47,7 @@ __device__ void stage(const SimulationStep& step, std::int64_t trajectory, std::
                       Chunk<Batch>& chunk) {
   const std::int64_t columns = step.w.columns;
   const float* from = step.tanh_all + trajectory * columns + column;
-  WEFT_ROLLED
+  WEFT_PRAGMA(unroll 1)
   for (int b = 0; b < Batch; ++b, from += columns) {
     float* const to = reinterpret_cast<float*>(chunk[b]);
     for (int k = static_cast<int>(threadIdx.x); k < kChunk; k += kThreads) {
@@ -86,7 +81,7 @@ struct WarpRows {
   unsigned offset[Rows];  ///< from the first; half the registers of pointers
 
   __device__ WarpRows(const float* row, std::int64_t stride, std::int64_t count) : first(row) {
-    WEFT_UNROLLED
+    WEFT_PRAGMA(unroll)
     for (int r = 0; r < Rows; ++r) offset[r] = r < count ? static_cast<unsigned>(r * stride) : 0;
   }
   __device__ const float* at(int r, std::int64_t column) const { return first + column + offset[r]; }
@@ -98,22 +93,22 @@ template <int Rows, int Batch, bool Aligned, bool Whole>
 __device__ void add_chunk(const WarpRows<Rows>& rows, std::int64_t column, int left, int lane,
                           const Chunk<Batch>& chunk, float (&sums)[Batch * Rows]) {
   constexpr int kAtOnce = Rows == 8 ? 1 : (Rows == 4 ? 2 : 4);  // so many loads are on their way
-  WEFT_ROLLED
+  WEFT_PRAGMA(unroll 1)
   for (int first = 0; first < kSlices; first += kAtOnce) {
     float4 w[kAtOnce][Rows];
-    WEFT_UNROLLED
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kAtOnce; ++k) {
       const int offset = (first + k) * kSlice + lane * kVector;
-      WEFT_UNROLLED
+      WEFT_PRAGMA(unroll)
       for (int r = 0; r < Rows; ++r)
         w[k][r] = load<Aligned, Whole>(rows.at(r, column + offset), left - offset);
     }
-    WEFT_UNROLLED
+    WEFT_PRAGMA(unroll)
     for (int k = 0; k < kAtOnce; ++k) {
-      WEFT_UNROLLED
+      WEFT_PRAGMA(unroll)
       for (int b = 0; b < Batch; ++b) {
         const float4 x = chunk[b][(first + k) * kWarp + lane];
-        WEFT_UNROLLED
+        WEFT_PRAGMA(unroll)
         for (int r = 0; r < Rows; ++r) sums[b * Rows + r] = add_product(w[k][r], x, sums[b * Rows + r]);
       }
     }
@@ -130,7 +125,7 @@ __device__ void share_out_sums(float* values, int lane) {
       values[0] += __shfl_xor_sync(0xffffffff, values[0], Distance);
     } else {
       const bool upper = (lane & Distance) != 0;
-      WEFT_UNROLLED
+      WEFT_PRAGMA(unroll)
       for (int k = 0; k < kHalf; ++k) {
         const float given = upper ? values[k] : values[k + kHalf];
         const float kept = upper ? values[k + kHalf] : values[k];
@@ -194,7 +189,7 @@ __global__ void __launch_bounds__(kThreads, 2) step_rows(const SimulationStep st
   constexpr int kLanes = kTotals > kWarp ? 1 : kWarp / kTotals;  // that hold the same totals
   share_out_sums<kTotals>(sums, lane);
   if (lane % kLanes != 0) return;
-  WEFT_UNROLLED
+  WEFT_PRAGMA(unroll)
   for (int k = 0; k < kOfLane; ++k) {
     const int total = lane / kLanes * kOfLane + k;
     const int r = total % Rows, b = total / Rows;

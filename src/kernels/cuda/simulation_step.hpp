@@ -13,7 +13,7 @@ namespace weft::cuda {
 
 /// Records x and f(x), then x <- (x + dt f(x)) + noise and its tanh, for S trajectories of the own neurons.
 /// The sum over the presynaptic neurons has one fixed order, which depends on N alone; all else is that of
-/// weft/sim/dynamics.hpp. W is read once for each 8 trajectories.
+/// kernels/simulation_element.hpp. W is read once for each 8 trajectories.
 void simulation_step(const SimulationStep& step, cudaStream_t stream);
 /// With 1, 2, 4 or 8 rows of W to a warp, which changes the speed alone.
 void simulation_step(const SimulationStep& step, int rows_per_warp, cudaStream_t stream);

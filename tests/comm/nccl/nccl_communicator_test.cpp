@@ -19,9 +19,9 @@ namespace weft {
 namespace {
 
 using testing::AllOf;
-using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Not;
+using testing::StartsWith;
 
 /// Time that passes only while somebody waits.
 struct TestClock {
@@ -38,8 +38,8 @@ Buffer on_device(Buffer buffer) {
 
 class NcclCommunicatorTest : public testing::Test {
  protected:
-  std::unique_ptr<NcclCommunicator> connect() {
-    return std::make_unique<NcclCommunicator>(nccl_.api(), test_world().split(0), nullptr, time_.clock());
+  std::unique_ptr<Communicator> connect() {
+    return std::make_unique<NcclCommunicator>(stream_, test_world().split(0));
   }
   long count(const std::string& call) const { return std::ranges::count(nccl_.calls, call); }
   /// The message of the UserError that `work` throws.
@@ -52,26 +52,43 @@ class NcclCommunicatorTest : public testing::Test {
     }
     return "nothing was thrown";
   }
+  Pending add(Communicator& group) { return group.all_reduce(on_device(std::span(values_)), Reduction::sum); }
+  /// How a message starts that is about `call`.
+  std::string on_this_rank(const std::string& call) const {
+    return call + " on rank " + std::to_string(test_world().rank()) + " of " + std::to_string(ranks_) + ": ";
+  }
 
   NcclStandIn nccl_{test_world()};
   TestClock time_;
+  /// What the device says of its stream: `busy_` times that it is busy, then `then_`.
+  int busy_ = 0;
+  StreamState then_ = StreamState::done;
+  bool lost_ = false;
+  std::shared_ptr<NcclStream> stream_ = std::make_shared<NcclStream>(
+      nccl_.api(), nullptr, [this] { return ask(); }, time_.clock());
+  std::vector<float> values_{1};
   const int ranks_ = test_world().size();
+
+ private:
+  StreamState ask() {
+    if (lost_) throw UserError("the GPU is gone");
+    return busy_-- > 0 ? StreamState::busy : then_;
+  }
 };
 
 TEST_F(NcclCommunicatorTest, WaitsForWhatIsInProgress) {
-  nccl_.polls = 7;
+  nccl_.polls = 1010;
   const auto world = connect();
-  EXPECT_GE(*time_.seconds, 3);
-  std::vector<float> values{1};
-  world->all_reduce(on_device(std::span(values)), Reduction::sum).wait();
-  EXPECT_EQ(values[0], static_cast<float>(ranks_));
+  EXPECT_GE(*time_.seconds, 4);
+  add(*world).wait();
+  EXPECT_EQ(values_[0], static_cast<float>(ranks_));
 }
 
-TEST_F(NcclCommunicatorTest, GivesUpAWaitAndAborts) {
+TEST_F(NcclCommunicatorTest, GivesUpACallThatIsNotTakenUpAndAborts) {
   nccl_.polls = -1;
-  EXPECT_THAT(
-      complaint([&] { connect(); }),
-      AllOf(HasSubstr("ncclCommInitRankConfig"), HasSubstr("not done within 10 s"), HasSubstr("NCCL_DEBUG")));
+  EXPECT_THAT(complaint([&] { connect(); }),
+              AllOf(StartsWith(on_this_rank("ncclCommInitRankConfig")), HasSubstr("not done within 10 s"),
+                    HasSubstr("NCCL_DEBUG")));
   EXPECT_EQ(count("ncclCommAbort"), 1);
   EXPECT_EQ(count("ncclCommDestroy"), 0);
 }
@@ -84,22 +101,93 @@ TEST_F(NcclCommunicatorTest, AFailureToMakeTheIdReachesAllRanks) {
 
 TEST_F(NcclCommunicatorTest, ACollectiveThatFailsIsNamedAndAborts) {
   const auto world = connect();
-  std::vector<float> values(3);
   nccl_.failing_call = "ncclAllReduce";
-  EXPECT_THAT(complaint([&] { world->all_reduce(on_device(std::span(values)), Reduction::sum).wait(); }),
-              AllOf(HasSubstr("ncclAllReduce on rank"), HasSubstr("a system error"),
+  EXPECT_THAT(complaint([&] { add(*world).wait(); }),
+              AllOf(StartsWith(on_this_rank("ncclAllReduce")), HasSubstr("a system error"),
                     HasSubstr("the stand-in's last error")));
-  EXPECT_EQ(nccl_.calls.back(), "ncclCommAbort");
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
   EXPECT_EQ(count("ncclGroupStart"), count("ncclGroupEnd"));
 }
 
-TEST_F(NcclCommunicatorTest, AFailureSeenLaterAborts) {
+TEST_F(NcclCommunicatorTest, AWaitPollsUntilTheStreamIsDone) {
   const auto world = connect();
-  world->check();
+  Pending sum = add(*world);
+  busy_ = 1010;
+  const double before = *time_.seconds;
+  sum.wait();
+  EXPECT_EQ(busy_, -1);
+  EXPECT_EQ(*time_.seconds - before, 5);  // ten pauses
+}
+
+TEST_F(NcclCommunicatorTest, AnErrorWhileTheStreamIsBusyIsNamedAndAborts) {
+  const auto world = connect();
+  Pending sum = add(*world);
+  busy_ = 3;
   nccl_.async_failure = ncclRemoteError;
-  EXPECT_THAT(complaint([&] { world->check(); }), HasSubstr("a collective on rank"));
-  EXPECT_EQ(nccl_.calls.back(), "ncclCommAbort");
-  EXPECT_THROW(world->check(), InternalError);  // it is gone
+  EXPECT_THAT(complaint([&] { sum.wait(); }), AllOf(StartsWith(on_this_rank("ncclAllReduce")),
+                                                    HasSubstr("an error"), HasSubstr("NCCL_DEBUG")));
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
+  EXPECT_EQ(nccl_.calls.back(), "ncclGroupEnd");
+}
+
+TEST_F(NcclCommunicatorTest, AWaitForOtherRanksIsGivenUpAndAborts) {
+  const auto world = connect();
+  Pending sum = add(*world);
+  busy_ = 2000;  // 500 s
+  const std::string message = complaint([&] { sum.wait(); });
+  if (ranks_ == 1) {  // nobody whom it could wait for
+    EXPECT_EQ(message, "nothing was thrown");
+    return;
+  }
+  EXPECT_THAT(message, AllOf(StartsWith(on_this_rank("ncclAllReduce")), HasSubstr("not done within 10 s"),
+                             HasSubstr("NCCL_DEBUG")));
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
+}
+
+TEST_F(NcclCommunicatorTest, AFailureAbortsAllOfTheStreamInTheOrderTheyWereMade) {
+  const auto world = connect();
+  const auto row = world->split(0), column = world->split(0);
+  world->split(0).reset();  // ends in order, and is none of them any more
+  nccl_.calls.clear();
+  (void)add(*column);
+  nccl_.calls.clear();
+  busy_ = 1;
+  nccl_.async_failure = ncclRemoteError;
+  EXPECT_THROW(stream_->wait(), UserError);
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0, 1, 2));
+  EXPECT_THAT(nccl_.calls, ElementsAre("ncclGroupStart", "ncclCommAbort", "ncclCommAbort", "ncclCommAbort",
+                                       "ncclGroupEnd"));
+}
+
+TEST_F(NcclCommunicatorTest, AFailureIsMetAgainByWhateverFollows) {
+  const auto world = connect();
+  const auto part = world->split(0);
+  busy_ = 1;
+  nccl_.async_failure = ncclRemoteError;
+  const std::string message = complaint([&] { stream_->wait(); });
+  EXPECT_EQ(complaint([&] { stream_->wait(); }), message);
+  EXPECT_EQ(complaint([&] { add(*part).wait(); }), message);
+  EXPECT_EQ(nccl_.aborted.size(), 2U);
+}
+
+TEST_F(NcclCommunicatorTest, AFailureOfTheDeviceAborts) {
+  const auto world = connect();
+  lost_ = true;
+  EXPECT_EQ(complaint([&] { stream_->wait(); }), "the GPU is gone");
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
+  lost_ = false;
+  EXPECT_EQ(complaint([&] { add(*world).wait(); }), "the GPU is gone");
+}
+
+TEST_F(NcclCommunicatorTest, NothingIsWaitedForWhileTheStreamIsRecorded) {
+  const auto world = connect();
+  then_ = StreamState::recording;
+  Pending sum = add(*world);
+  nccl_.async_failure = ncclRemoteError;  // which a wait would meet
+  sum.wait();
+  stream_->wait();
+  EXPECT_THAT(nccl_.aborted, testing::IsEmpty());
+  nccl_.async_failure = ncclSuccess;
 }
 
 TEST_F(NcclCommunicatorTest, EndsInOrder) {
@@ -115,7 +203,8 @@ TEST_F(NcclCommunicatorTest, AbortsWhereAnExceptionIsOnItsWayOut) {
     throw 1;
   } catch (int) {
   }
-  EXPECT_EQ(nccl_.calls.back(), "ncclCommAbort");
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
+  EXPECT_EQ(count("ncclCommFinalize"), 0);
 }
 
 TEST_F(NcclCommunicatorTest, EqualBlocksGoByOneCallUnequalOnesByOneARank) {
@@ -157,6 +246,16 @@ TEST_F(NcclCommunicatorTest, MixedMemoryAndWrongCountsAreBugs) {
   EXPECT_THROW((void)world->all_gather(on_device(std::span(own)), std::span(all), counts), InternalError);
   EXPECT_THROW((void)world->all_gather(on_device(std::span(own)), on_device(std::span(all)), wrong),
                InternalError);
+}
+
+TEST_F(NcclCommunicatorTest, AMaximumOnTheDeviceIsOfWholeNumbers) {
+  const auto world = connect();
+  std::vector<std::int64_t> whole{world->rank()};
+  world->all_reduce(on_device(std::span(whole)), Reduction::max).wait();
+  EXPECT_EQ(whole[0], ranks_ - 1);
+  std::vector<double> real{1};
+  EXPECT_THROW((void)world->all_reduce(on_device(std::span(values_)), Reduction::max), InternalError);
+  EXPECT_THROW((void)world->all_reduce(on_device(std::span(real)), Reduction::max), InternalError);
 }
 
 }  // namespace

@@ -11,14 +11,18 @@ namespace weft {
 namespace {
 
 struct Group {
-  std::unique_ptr<Communicator> ranks;
+  std::shared_ptr<Communicator> ranks;
+  int number = 0;
   int polls_left = 0;
 };
 
 NcclStandIn* in_use = nullptr;
 Communicator* parent = nullptr;
 int depth = 0;
+int made = 0;
 std::vector<std::function<void()>> waiting;
+
+void* host(const void* data) { return in_use->host_of(data); }
 
 Group& group_of(ncclComm_t comm) { return *reinterpret_cast<Group*>(comm); }
 
@@ -60,7 +64,7 @@ ncclResult_t start(ncclComm_t comm, const char* name, std::function<void()> work
     waiting.push_back(std::move(work));
     return ncclInProgress;
   }
-  work();
+  in_use->run(std::move(work));
   return take_up(comm);
 }
 
@@ -73,7 +77,7 @@ ncclResult_t init(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank, ncclCo
   if (const ncclResult_t code = record("ncclCommInitRankConfig"); code != ncclSuccess) return code;
   require(id.internal[0] == 42 && id.internal[sizeof(id.internal) - 1] == 42, "the id of rank 0");
   require(config->blocking == 0 && ranks >= 1 && rank >= 0 && rank < ranks, "a non-blocking communicator");
-  auto* const group = new Group{parent->split(id.internal[1]), 0};
+  auto* const group = new Group{parent->split(id.internal[1]), made++, 0};
   *comm = reinterpret_cast<ncclComm_t>(group);
   return take_up(*comm);
 }
@@ -95,6 +99,7 @@ ncclResult_t destroy(ncclComm_t comm) {
   return record("ncclCommDestroy");
 }
 ncclResult_t abort_comm(ncclComm_t comm) {
+  in_use->aborted.push_back(group_of(comm).number);
   delete &group_of(comm);
   return record("ncclCommAbort");
 }
@@ -105,56 +110,55 @@ ncclResult_t group_start() {
 ncclResult_t group_end() {
   const ncclResult_t code = record("ncclGroupEnd");
   if (--depth > 0) return code;
-  const auto work = std::exchange(waiting, {});
-  if (code != ncclSuccess) return code;
-  for (const auto& one : work) one();
+  auto work = std::exchange(waiting, {});
+  if (code != ncclSuccess || work.empty()) return code;
+  in_use->run([work = std::move(work)] {
+    for (const auto& one : work) one();
+  });
   return ncclSuccess;
 }
 ncclResult_t all_reduce(const void* from, void* to, std::size_t count, ncclDataType_t type,
                         ncclRedOp_t operation, ncclComm_t comm, cudaStream_t) {
-  return start(comm, "ncclAllReduce", [=] {
+  const auto work = [ranks = group_of(comm).ranks, from = host(from), to = host(to), count, type, operation] {
     std::memmove(to, from, count * bytes_of(type));
-    group_of(comm)
-        .ranks->all_reduce(buffer(to, count, type), operation == ncclSum ? Reduction::sum : Reduction::max)
-        .wait();
-  });
+    ranks->all_reduce(buffer(to, count, type), operation == ncclSum ? Reduction::sum : Reduction::max).wait();
+  };
+  return start(comm, "ncclAllReduce", work);
 }
 ncclResult_t all_gather(const void* from, void* to, std::size_t count, ncclDataType_t type, ncclComm_t comm,
                         cudaStream_t) {
-  return start(comm, "ncclAllGather", [=] {
-    Communicator& ranks = *group_of(comm).ranks;
-    ranks
-        .all_gather(buffer(from, count, type),
-                    buffer(to, count * static_cast<std::size_t>(ranks.size()), type),
-                    equal_counts(ranks, count))
-        .wait();
-  });
+  const auto work = [ranks = group_of(comm).ranks, from = host(from), to = host(to), count, type] {
+    const std::size_t total = count * static_cast<std::size_t>(ranks->size());
+    ranks->all_gather(buffer(from, count, type), buffer(to, total, type), equal_counts(*ranks, count)).wait();
+  };
+  return start(comm, "ncclAllGather", work);
 }
 ncclResult_t reduce_scatter(const void* from, void* to, std::size_t count, ncclDataType_t type, ncclRedOp_t,
                             ncclComm_t comm, cudaStream_t) {
-  return start(comm, "ncclReduceScatter", [=] {
-    Communicator& ranks = *group_of(comm).ranks;
-    ranks
-        .reduce_scatter(buffer(from, count * static_cast<std::size_t>(ranks.size()), type),
-                        buffer(to, count, type), equal_counts(ranks, count))
+  const auto work = [ranks = group_of(comm).ranks, from = host(from), to = host(to), count, type] {
+    const std::size_t total = count * static_cast<std::size_t>(ranks->size());
+    ranks->reduce_scatter(buffer(from, total, type), buffer(to, count, type), equal_counts(*ranks, count))
         .wait();
-  });
+  };
+  return start(comm, "ncclReduceScatter", work);
 }
 ncclResult_t reduce(const void* from, void* to, std::size_t count, ncclDataType_t type, ncclRedOp_t, int root,
                     ncclComm_t comm, cudaStream_t) {
-  return start(comm, "ncclReduce", [=] {
+  const auto work = [ranks = group_of(comm).ranks, from = host(from), to = host(to), count, type, root] {
     std::vector<char> sum(count * bytes_of(type));
     std::memcpy(sum.data(), from, sum.size());
-    group_of(comm).ranks->all_reduce(buffer(sum.data(), count, type), Reduction::sum).wait();
-    if (group_of(comm).ranks->rank() == root) std::memcpy(to, sum.data(), sum.size());
-  });
+    ranks->all_reduce(buffer(sum.data(), count, type), Reduction::sum).wait();
+    if (ranks->rank() == root) std::memcpy(to, sum.data(), sum.size());
+  };
+  return start(comm, "ncclReduce", work);
 }
 ncclResult_t broadcast(const void* from, void* to, std::size_t count, ncclDataType_t type, int root,
                        ncclComm_t comm, cudaStream_t) {
-  return start(comm, "ncclBroadcast", [=] {
-    if (group_of(comm).ranks->rank() == root) std::memmove(to, from, count * bytes_of(type));
-    group_of(comm).ranks->broadcast(buffer(to, count, type), root).wait();
-  });
+  const auto work = [ranks = group_of(comm).ranks, from = host(from), to = host(to), count, type, root] {
+    if (ranks->rank() == root) std::memmove(to, from, count * bytes_of(type));
+    ranks->broadcast(buffer(to, count, type), root).wait();
+  };
+  return start(comm, "ncclBroadcast", work);
 }
 const char* error_string(ncclResult_t code) {
   return code == ncclSystemError ? "a system error" : "an error";
@@ -167,7 +171,7 @@ NcclStandIn::NcclStandIn(Communicator& ranks) {
   require(in_use == nullptr, "one stand-in at a time");
   in_use = this;
   parent = &ranks;
-  depth = 0;
+  depth = made = 0;
   waiting.clear();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ class NcclStandIn {
   const NcclApi& api() const;
   /// Names of the calls that this rank made, in order.
   std::vector<std::string> calls;
+  /// Numbers of the communicators that were aborted, counted from 0 as they were made.
+  std::vector<int> aborted;
   /// How often a call reports "in progress" before it is done; -1: for ever.
   int polls = 2;
   /// What the next call of this name returns in place of success.
@@ -28,6 +31,11 @@ class NcclStandIn {
   ncclResult_t failure = ncclSystemError;
   /// What a look at the asynchronous error gives, if not success.
   ncclResult_t async_failure = ncclSuccess;
+  /// Where the host finds what a pointer given to NCCL stands for.
+  std::function<void*(const void*)> host_of = [](const void* data) { return const_cast<void*>(data); };
+  /// Gets what a group of calls moves, once the group has ended. It may be kept and run any number of times,
+  /// by all ranks alike; it holds the ranks and the translated addresses.
+  std::function<void(std::function<void()>)> run = [](const std::function<void()>& movement) { movement(); };
 };
 
 }  // namespace weft

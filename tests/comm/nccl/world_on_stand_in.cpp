@@ -24,7 +24,10 @@ class OnDevice final : public Communicator {
   int rank() const override { return ranks_->rank(); }
   int size() const override { return ranks_->size(); }
   Pending all_reduce(Buffer values, Reduction reduction) override {
-    return ranks_->all_reduce(on_device(values), reduction);
+    // NCCL has no maximum of numbers that may be NaN.
+    const bool on_host = reduction == Reduction::max &&
+                         (values.type == ScalarType::float32 || values.type == ScalarType::float64);
+    return ranks_->all_reduce(on_host ? values : on_device(values), reduction);
   }
   Pending all_gather(Buffer own, Buffer gathered, std::span<const std::int64_t> counts) override {
     return ranks_->all_gather(on_device(own), on_device(gathered), counts);
@@ -47,9 +50,11 @@ class OnDevice final : public Communicator {
 Communicator& world_under_test() {
   // Neither is ever destroyed: MPI ends before statics do.
   static auto* const nccl = new NcclStandIn(test_world());
-  static auto* const world = new OnDevice(
-      std::make_unique<NcclCommunicator>(nccl->api(), test_world().split(0), nullptr, steady_nccl_clock()));
+  static auto* const world = new OnDevice(std::make_unique<NcclCommunicator>(
+      std::make_shared<NcclStream>(nccl->api(), nullptr, [] { return StreamState::done; }),
+      test_world().split(0)));
   return *world;
 }
+bool world_adds_in_rank_order() { return true; }
 
 }  // namespace weft
