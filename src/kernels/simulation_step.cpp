@@ -11,26 +11,36 @@ namespace {
 // Below this many elements, waking the other threads costs more than the tanh and the normal draw of all.
 constexpr std::int64_t kWorthThreads = 512;
 
-/// Neuron `row` of a trajectory, whose input is known.
-void finish_neuron(const SimulationStep& step, std::int64_t trajectory, std::int64_t row, float input) {
+/// Some neighbours of a trajectory. Their noise is drawn before the first is stepped: by turns, each would
+/// wait for the logarithms and cosines of its own.
+constexpr std::int64_t kTile = 16;
+
+/// Neurons [first, end) of a trajectory, kTile at most, whose input is known.
+void finish_tile(const SimulationStep& step, std::int64_t trajectory, std::int64_t first, std::int64_t end,
+                 const float* input) {
   const SimulationCounter now = *step.counter;
   const std::int64_t own = step.w.rows;
-  const std::int64_t at = trajectory * own + row;
-  const std::int64_t item = trajectory * step.w.columns + step.first_row + row;
-  const float x = step.x[at];
-  const float noise = step.deviation == 0 ? 0.0F
-                                          : step_noise(step.random, now.step,
-                                                       static_cast<std::uint64_t>(item), step.deviation);
-  const NeuronConstants neuron{step.gain[row], step.self_coupling[row], step.decay[row]};
-  const SteppedNeuron next =
-      step_neuron(neuron, x, step.tanh_all[item], input, static_cast<float>(step.dt), noise);
-  if (step.frames.activity != nullptr) {
-    const std::int64_t to = (trajectory * step.frames.capacity + now.frame) * own + row;
-    step.frames.activity[to] = x;
-    step.frames.derivative[to] = next.derivative;
+  const std::int64_t item = trajectory * step.w.columns + step.first_row;
+  float noise[kTile] = {};
+  for (std::int64_t row = first; row < end && step.deviation != 0; ++row)
+    noise[row - first] =
+        step_noise(step.random, now.step, static_cast<std::uint64_t>(item + row), step.deviation);
+
+  const float* const tanh_x = step.tanh_all + item;
+  float* const x = step.x + trajectory * own;
+  float* const tanh_next = step.tanh_next + trajectory * step.tanh_stride;
+  const std::int64_t frame = (trajectory * step.frames.capacity + now.frame) * own;
+  for (std::int64_t row = first; row < end; ++row) {
+    const NeuronConstants neuron{step.gain[row], step.self_coupling[row], step.decay[row]};
+    const SteppedNeuron next =
+        step_neuron(neuron, x[row], tanh_x[row], input[row], static_cast<float>(step.dt), noise[row - first]);
+    if (step.frames.activity != nullptr) {
+      step.frames.activity[frame + row] = x[row];
+      step.frames.derivative[frame + row] = next.derivative;
+    }
+    x[row] = next.x;
+    tanh_next[row] = next.tanh_x;
   }
-  step.x[at] = next.x;
-  step.tanh_next[trajectory * step.tanh_stride + row] = next.tanh_x;
 }
 
 }  // namespace
@@ -40,8 +50,10 @@ void simulation_step(const SimulationStep& step) {
   const std::int64_t count = step.trajectories * own;
   const std::unique_ptr<float[]> input(new float[static_cast<std::size_t>(count)]);
   row_product(step.w, step.tanh_all, step.trajectories, input.get());
-#pragma omp parallel for schedule(static) if (count >= kWorthThreads)
-  for (std::int64_t k = 0; k < count; ++k) finish_neuron(step, k / own, k % own, input[k]);
+#pragma omp parallel for collapse(2) schedule(static) if (count >= kWorthThreads)
+  for (std::int64_t s = 0; s < step.trajectories; ++s)
+    for (std::int64_t first = 0; first < own; first += kTile)
+      finish_tile(step, s, first, std::min(first + kTile, own), input.get() + s * own);
 }
 
 void order_by_trajectory(const float* gathered, const std::int64_t* begins, int ranks,

@@ -1,4 +1,4 @@
-#include "observation_noise.hpp"
+#include "sim/observation_noise.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,22 +8,26 @@
 
 namespace weft {
 
-ObservationNoise::ObservationNoise(double snr_db, const Philox& draws, const OwnNeurons& own)
+ObservationNoise::ObservationNoise(double snr_db, const Philox& draws, const OwnNeurons& own,
+                                   std::int64_t trajectories)
     : snr_db_(snr_db),
       draws_(draws),
       own_(own),
+      trajectories_(trajectories),
       sums_(static_cast<std::size_t>(own.count)),
-      squares_(static_cast<std::size_t>(own.count)) {}
+      squares_(static_cast<std::size_t>(own.count)),
+      noise_(static_cast<std::size_t>(trajectories * own.count)) {}
 
-void ObservationNoise::watch(std::span<const float> derivative) {
-  const auto own = sums_.size();
-  for (std::size_t first = 0; first < derivative.size(); first += own)
-    for (std::size_t i = 0; i < own; ++i) {
-      const double value = derivative[first + i];
+void ObservationNoise::watch(const HostFrames& block, std::int64_t k) {
+  for (std::int64_t s = 0; s < trajectories_; ++s) {
+    const std::span<const float> derivative = block.frames(block.derivative, s, k);
+    for (std::size_t i = 0; i < derivative.size(); ++i) {
+      const double value = derivative[i];
       sums_[i] += value;
       squares_[i] += value * value;
     }
-  values_watched_ += static_cast<double>(derivative.size() / own);
+  }
+  values_watched_ += static_cast<double>(trajectories_);
 }
 
 void ObservationNoise::settle(Communicator& shards, const RowPartition& partition) {
@@ -39,11 +43,11 @@ void ObservationNoise::settle(Communicator& shards, const RowPartition& partitio
   deviation_ = std::sqrt(std::max(variance, 0.0)) * std::pow(10, -snr_db_ / 20);
 }
 
-std::span<const float> ObservationNoise::observed(std::int64_t frame, std::span<const float> derivative) {
-  observed_.resize(derivative.size());
-  draw_normal(draws_, static_cast<std::uint64_t>(frame), deviation_, own_, observed_);
-  for (std::size_t i = 0; i < derivative.size(); ++i) observed_[i] += derivative[i];
-  return observed_;
+void ObservationNoise::add(std::int64_t t, HostFrames& block, std::int64_t k) {
+  draw_normal(draws_, static_cast<std::uint64_t>(t), deviation_, own_, noise_);
+  const float* noise = noise_.data();
+  for (std::int64_t s = 0; s < trajectories_; ++s)
+    for (float& value : block.frames(block.derivative, s, k)) value += *noise++;
 }
 
 }  // namespace weft

@@ -7,6 +7,8 @@
 #include "weft/comm/communicator.hpp"
 #include "weft/sim/simulator.hpp"
 
+#include "support/host.hpp"
+
 namespace weft {
 
 /// Everything that a simulator emits on this rank, put in order of the frames.

@@ -51,7 +51,7 @@ class Threads {
 /// Simulates on each number of ranks and threads what one of each gives.
 void expect_same_data(const SimulationConfig& config) {
   const auto self = make_self_communicator();
-  Simulator alone(*self, config, kSeed);
+  Simulator alone(host(), *self, config, kSeed);
   const Recording expected = [&] {
     const Threads one(1);
     return record(alone, config, *self);
@@ -60,7 +60,7 @@ void expect_same_data(const SimulationConfig& config) {
     for (const int count : {1, 2, 3}) {
       const Threads threads(count);
       const auto shards = first_ranks(ranks);
-      Simulator simulator(*shards, config, kSeed);
+      Simulator simulator(host(), *shards, config, kSeed);
       const Recording run = record(simulator, config, *shards);
       const std::int64_t first = simulator.partition().begin(shards->rank());
       const auto where = [&] {
@@ -113,7 +113,7 @@ TEST(SimulatorSharding, ADivergingRunIsTheSameMistakeOnEveryRank) {
   config.dt = 5;
   config.trajectories = 2;
   const auto message = [&config](Communicator& shards) -> std::string {
-    Simulator simulator(shards, config, kSeed);
+    Simulator simulator(host(), shards, config, kSeed);
     bool emitted_broken = false;
     try {
       simulator.run([&](auto, std::span<const float> activity, auto) {
@@ -143,7 +143,7 @@ TEST(SimulatorSharding, NamesTheNeuronAndTheStepThatBrokeFirst) {
   config.frames = 1;
   std::int64_t finite_frames = 0;
   for (; finite_frames < 100; ++finite_frames, ++config.frames) try {
-      Simulator(*self, config, kSeed).run([](auto, auto, auto) {});
+      Simulator(host(), *self, config, kSeed).run([](auto, auto, auto) {});
     } catch (const UserError& error) {
       const std::string step = "after step " + std::to_string(finite_frames) + ";";
       EXPECT_NE(std::string(error.what()).find(step), std::string::npos) << error.what();
@@ -157,7 +157,7 @@ TEST(SimulatorSharding, NamesTheNeuronAndTheStepThatBrokeFirst) {
 
 TEST(SimulatorSharding, AFailureOfOneRanksSinkEndsTheRunOnAll) {
   const SimulationConfig config = small_assembly();
-  Simulator simulator(test_world(), config, kSeed);
+  Simulator simulator(host(), test_world(), config, kSeed);
   const int failing = test_world().size() - 1;
   const auto sink = [failing](auto, auto, auto) {
     if (test_world().rank() == failing)
@@ -171,7 +171,7 @@ TEST(SimulatorSharding, MoreRanksThanNeuronsAreAMistake) {
   SimulationConfig config = small_assembly();
   config.neurons = test_world().size() - 1;
   config.types.resize(1);
-  expect_user_error([&] { Simulator(test_world(), config, kSeed); },
+  expect_user_error([&] { Simulator(host(), test_world(), config, kSeed); },
                     {"simulation.neurons", "at least one neuron for each rank", "use fewer ranks"});
 }
 

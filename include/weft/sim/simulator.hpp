@@ -9,6 +9,7 @@
 #include "weft/config/config.hpp"
 #include "weft/core/progress.hpp"
 #include "weft/core/row_partition.hpp"
+#include "weft/device/device.hpp"
 
 namespace weft {
 
@@ -26,16 +27,21 @@ using FrameSink = std::function<void(std::int64_t first_frame, std::span<const f
 /// sqrt(dt)), from x(0) = 5 * normal, for `trajectories` independent runs side by side: W is read once for
 /// all of them. Each rank owns a block of neurons and the rows of W that end in them. All states are float32.
 /// The data are bitwise the same on any number of ranks and threads, on processors with the same instruction
-/// set. Laws, scheme and caveats: docs/simulator.md.
+/// set, or on GPUs of one kind. Laws, scheme and caveats: docs/simulator.md.
 ///
-/// Memory of a rank: 4 N bytes for each neuron that it owns, and about 32 MB of frames.
+/// Memory of a rank: 4 N bytes for each neuron that it owns, and 32 MB of frames or one frame, whichever is
+/// more; where it has a GPU, as much there and as much on the host, which draws W and takes the frames.
 class Simulator {
  public:
-  /// Draws this rank's rows of W. `shards`, whose ranks share out the neurons, must outlive the simulator.
-  /// @collective
+  static constexpr std::int64_t kBlockBytes = std::int64_t{32} << 20;
+
+  /// Draws this rank's rows of W. `shards`, whose ranks share out the neurons, is a communicator that
+  /// `device` connected; both must outlive the simulator. `block_bytes` of frames are simulated before the
+  /// sink gets them. @collective
   /// @throws UserError where there are fewer neurons than ranks or than types, or memory for the rows is
   /// lacking.
-  Simulator(Communicator& shards, const SimulationConfig& config, std::uint64_t seed);
+  Simulator(Device& device, Communicator& shards, const SimulationConfig& config, std::uint64_t seed,
+            std::int64_t block_bytes = kBlockBytes);
   ~Simulator();
 
   const RowPartition& partition() const;
@@ -46,10 +52,10 @@ class Simulator {
   /// holds x_t and f(x_t), the derivative without the noise of the dynamics; with `derivative_snr_db`, it has
   /// observation noise, sized by the second half of the burn-in (of one step at least). The sink gets every
   /// frame once, in ascending order within a trajectory, in blocks of which all ranks have the same number of
-  /// frames. Calling it again gives the same frames. @collective
+  /// frames. `progress` gets steps as they are started: a GPU may be behind by a block. Calling it again
+  /// gives the same frames. @collective
   /// @throws UserError on every rank where an activity is no longer finite (with neuron and step); on every
-  /// rank where
-  ///   the sink of any rank throws.
+  /// rank where the sink of any rank throws.
   void run(const FrameSink& sink, const ProgressSink& progress = {});
 
  private:
