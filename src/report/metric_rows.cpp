@@ -55,6 +55,8 @@ std::string definition(const std::string& name) {
       {"distilled.phi_rms_error", "the network fitted to the φ of all neurons, relative to theirs"},
       {"solver.form", "plain, or differenced in time"},
       {"solver.precision", "of the Gram matrix and its factor"},
+      {"solver.tf32", "whether products rounded their factors for tensor cores (training.tf32)"},
+      {"solver.out_of_core", "whether activity stayed on the host, for want of room on the GPU"},
       {"solver.psi_iterations", "evaluations of ψ in the search for it"},
       {"solver.rejected_steps", "steps that made the residual larger and were tried again, shorter"},
       {"solver.psi_rows", "postsynaptic rows from which ψ was found"},

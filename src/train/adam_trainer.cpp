@@ -47,9 +47,8 @@ class LossWindow {
   std::int64_t steps_ = 0;
 };
 
-/// Steps whose losses the host looks at together: on a GPU so many that looking costs nothing, on the host
-/// each by itself.
-std::int64_t window_of(const Device& device) { return device.is_host() ? 1 : 16; }
+/// Steps whose losses the host looks at together; on the host each by itself.
+std::int64_t window_of(const Device& device) { return device.is_host() ? 1 : kDeviceWindow; }
 
 TrainingSchedule schedule_of(const TrainingConfig& config, std::int64_t usable, const ProcessGrid& grid,
                              std::uint64_t seed, const Device& device) {
@@ -112,7 +111,7 @@ AdamTrainer::AdamTrainer(Device& device, const ProcessGrid& grid, TrainingData d
   losses_ = at::zeros({schedule_.window, 3}, exact);
   // W, m and v are there by now; a part of the rest is for the step's own tensors.
   batches_ = std::make_unique<BatchSource>(device, data, schedule_.entries, schedule_.window,
-                                           device.description().free_bytes / 10 * 9);
+                                           usable_bytes(device.description().free_bytes));
   if (batches_->is_resident())
     choices_ = index_of(usable_).to(whole.device(), at::kLong, false, /*copy=*/true);
 }

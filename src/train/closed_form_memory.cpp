@@ -9,7 +9,8 @@ namespace weft {
 std::int64_t closed_form_bytes(const ClosedFormSize& size) {
   const std::int64_t b = size.form.type == at::kDouble ? 8 : 4;
   const std::int64_t n = size.rows;
-  const std::int64_t series = 8 * size.frames * n;  // activity and derivative, float32
+  // Activity and derivative, float32; where they are brought, one of them at a time.
+  const std::int64_t series = size.series_on_host ? 4 * kBroughtNumbers : 8 * size.frames * n;
   const std::int64_t gram = b * size.neurons * size.neurons;
 
   // Of each sampled row and frame: y and its splines, and what is left of them; then the sensitivities as

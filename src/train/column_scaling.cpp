@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
 
 #include "weft/core/error.hpp"
 #include "weft/model/element_type.hpp"
@@ -33,6 +37,10 @@ void add_columns(const T* values, std::int64_t frames, std::int64_t columns, dou
   }
 }
 
+void add_to(std::vector<double>& sums, const at::Tensor& more) {
+  std::ranges::transform(sums, vector_of(more), sums.begin(), std::plus<>());
+}
+
 }  // namespace
 
 void ColumnMoments::add(const at::Tensor& values) {
@@ -40,6 +48,10 @@ void ColumnMoments::add(const at::Tensor& values) {
   sum.resize(static_cast<std::size_t>(values.size(1)), 0);
   squares.resize(sum.size(), 0);
   frames += values.size(0);
+  if (!values.is_cpu()) {
+    add_to(sum, column_dots(values, at::ones({1, values.size(1)}, values.options()).expand_as(values)));
+    return add_to(squares, column_dots(values, values));
+  }
   with_element_type(values, [&]<typename T>(T*) {
     add_columns(values.const_data_ptr<T>(), values.size(0), values.size(1), sum.data(), squares.data());
   });
@@ -47,6 +59,10 @@ void ColumnMoments::add(const at::Tensor& values) {
 
 void ColumnScaling::apply(at::Tensor& values) const {
   require(values.is_contiguous() && values.size(1) == std::ssize(mean), "a block of own columns");
+  if (!values.is_cpu()) {
+    values.sub_(tensor_of(mean).to(values.options())).mul_(tensor_of(scale).to(values.options()));
+    return;
+  }
   const std::int64_t columns = values.size(1);
   with_element_type(values, [&]<typename T>(T*) {
     const std::vector<T> shift(mean.begin(), mean.end());

@@ -36,8 +36,8 @@ void add_largest(const Frames& from, const float* value, std::int64_t count, Fra
 
 /// The frames with the lowest and with the highest activity of any neuron. @collective
 Frames find_extremes(Communicator& rows, const NeuronSignals& signals, const Frames& usable) {
-  at::Tensor highest = at::amax(signals.coordinate, 1).contiguous();
-  at::Tensor lowest = at::amin(signals.coordinate, 1).neg_().contiguous();
+  at::Tensor highest = at::amax(signals.coordinate, 1).cpu();
+  at::Tensor lowest = at::amin(signals.coordinate, 1).neg_().cpu();
   const std::int64_t count = std::min(kExtremeFrames, std::ssize(usable) / kExtremeShare);
   Frames extremes;
   for (at::Tensor* const peak : {&highest, &lowest}) {

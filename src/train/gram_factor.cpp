@@ -14,6 +14,7 @@
 #include "weft/core/error.hpp"
 
 #include "train/tensor_sums.hpp"
+#include "train/tensor_vectors.hpp"
 
 namespace weft {
 namespace {
@@ -74,7 +75,7 @@ bool ReplicatedFactor::factor() {
     const auto [upper, info] = at::linalg_cholesky_ex(diagonal, /*upper=*/true);
     if (sum_over(world_, info.item<int>() == 0 ? 0.0 : 1.0) > 0) return false;
     diagonal.copy_(upper);
-    const at::Tensor unit = at::eye(end - first, u_.scalar_type());
+    const at::Tensor unit = at::eye(end - first, u_.options());
     inverses_.push_back(at::linalg_solve_triangular(upper, unit, /*upper=*/true).contiguous());
     if (end < size()) factor_beside(first, end, inverses_.back());
   }
@@ -93,7 +94,7 @@ void ReplicatedFactor::factor_beside(std::int64_t first, std::int64_t end, const
     own.copy_(solved);
     return;
   }
-  at::Tensor all = at::empty({(end - first) * (size() - end)}, u_.scalar_type());
+  at::Tensor all = at::empty({(end - first) * (size() - end)}, u_.options());
   std::vector<std::int64_t> counts;
   for (std::int64_t rank = 0; rank < ranks; ++rank)
     counts.push_back((end - first) * (begin(rank + 1) - begin(rank)));
@@ -135,8 +136,7 @@ void ReplicatedFactor::solve(at::Tensor& b) const {
 }
 
 std::vector<double> ReplicatedFactor::pivots() const {
-  const at::Tensor diagonal = u_.diagonal().to(at::kDouble).square();
-  return {diagonal.const_data_ptr<double>(), diagonal.const_data_ptr<double>() + diagonal.numel()};
+  return vector_of(u_.diagonal().to(at::kDouble).square());
 }
 
 /// (G^-1)_jj is the squared length of row j of U^-1, which begins at column j.
@@ -145,11 +145,10 @@ std::vector<double> ReplicatedFactor::inverse_diagonal() const {
   for (std::int64_t first = 0, block = 0; first < size(); first = end_of(first), ++block) {
     if (block % world_.size() != world_.rank()) continue;
     const std::int64_t count = end_of(first) - first;
-    at::Tensor rows = at::zeros({count, size()}, u_.scalar_type());
+    at::Tensor rows = at::zeros({count, size()}, u_.options());
     rows.narrow(1, first, count).diagonal().fill_(1);
     solve_forward(rows, first);
-    const at::Tensor lengths = rows.square().sum(1, false, at::kDouble);
-    std::copy_n(lengths.const_data_ptr<double>(), count, diagonal.begin() + first);
+    std::ranges::copy(vector_of(rows.square().sum(1, false, at::kDouble)), diagonal.begin() + first);
   }
   sum_over(world_, std::span<double>(diagonal));
   return diagonal;

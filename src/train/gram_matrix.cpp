@@ -12,7 +12,7 @@ namespace weft {
 namespace {
 
 // Wide enough for products at full speed, narrow enough that little below the diagonal is formed.
-constexpr std::int64_t kTile = 640;
+constexpr std::int64_t kHostTile = 640, kDeviceTile = 2048;
 constexpr std::int64_t kPanel = 1024;
 constexpr std::int64_t kGatheredNumbers = std::int64_t{1} << 25;
 
@@ -21,11 +21,11 @@ struct Range {
   std::int64_t first, count;
 };
 
-std::vector<Range> cut_columns(const RowPartition& partition) {
+std::vector<Range> cut_columns(const RowPartition& partition, std::int64_t tile) {
   std::vector<Range> ranges;
   for (int shard = 0; shard < partition.shards(); ++shard) {
     const std::int64_t size = partition.size(shard);
-    const std::int64_t pieces = (size + kTile - 1) / kTile;
+    const std::int64_t pieces = (size + tile - 1) / tile;
     for (std::int64_t k = 0; k < pieces; ++k) {
       const std::int64_t first = size * k / pieces;
       ranges.push_back({shard, first, size * (k + 1) / pieces - first});
@@ -44,7 +44,7 @@ std::int64_t gathered_frames(const ProcessGrid& grid, const RowPartition& partit
 ColumnBlocks gather_columns(Communicator& rows, const RowPartition& partition, at::Tensor own) {
   if (rows.size() == 1) return {std::move(own)};
   const std::int64_t frames = own.size(0);
-  at::Tensor all = at::empty({frames * partition.rows()}, own.scalar_type());
+  at::Tensor all = at::empty({frames * partition.rows()}, own.options());
   std::vector<std::int64_t> counts;
   for (const std::int64_t size : partition.sizes()) counts.push_back(frames * size);
   rows.all_gather(buffer_of(own), buffer_of(all), counts).wait();
@@ -64,14 +64,15 @@ void add_transposed_product(const at::Tensor& a, const ColumnBlocks& psi, at::Te
   }
 }
 
-GramMatrix::GramMatrix(const ProcessGrid& grid, const RowPartition& partition, at::ScalarType type)
-    : grid_(grid), partition_(partition), sum_(at::zeros({partition.rows(), partition.rows()}, type)) {
+GramMatrix::GramMatrix(const ProcessGrid& grid, const RowPartition& partition,
+                       const at::TensorOptions& options)
+    : grid_(grid), partition_(partition), sum_(at::zeros({partition.rows(), partition.rows()}, options)) {
   choose_tiles();
 }
 
 /// The tiles of the upper triangle, dealt out so that every shard gets the same work to one tile.
 void GramMatrix::choose_tiles() {
-  const std::vector<Range> ranges = cut_columns(partition_);
+  const std::vector<Range> ranges = cut_columns(partition_, sum_.is_cpu() ? kHostTile : kDeviceTile);
   std::vector<std::int64_t> load(static_cast<std::size_t>(partition_.shards()), 0);
   for (std::size_t a = 0; a < ranges.size(); ++a) {
     for (std::size_t b = a; b < ranges.size(); ++b) {

@@ -7,12 +7,17 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/aminmax.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
 #include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 #include "weft/kernels/spline_kernels.hpp"
 #include "weft/model/element_type.hpp"
+#include "weft/model/tensor_kernels.hpp"
 
 #include "train/tensor_vectors.hpp"
 
@@ -51,60 +56,107 @@ SplineAxis fit_axis(Communicator& rows, double scale, const at::Tensor& coordina
   return {scale, -minus_low - padding, top + minus_low + 2 * padding};
 }
 
-/// The entry of the table at which each own neuron's function starts.
-std::vector<std::int32_t> first_entries(const NeuronSignals& signals, std::int64_t splines) {
+/// The entry of the table at which each own neuron's function starts, (rows) int32.
+at::Tensor first_entries(const NeuronSignals& signals, std::int64_t splines) {
   const auto begin = signals.group.begin() + signals.partition.begin(signals.shard);
-  std::vector<std::int32_t> first(static_cast<std::size_t>(signals.rows()));
-  std::transform(begin, begin + signals.rows(), first.begin(),
+  at::Tensor first = at::empty({signals.rows()}, at::kInt);
+  std::transform(begin, begin + signals.rows(), first.mutable_data_ptr<std::int32_t>(),
                  [&](std::int64_t group) { return static_cast<std::int32_t>(group * splines); });
-  return first;
+  return first.to(signals.device);
 }
 
-CubicAxis cubic_axis(const SplineAxis& axis, std::int64_t splines, const std::int32_t* first) {
+CubicAxis cubic_axis(const SplineAxis& axis, std::int64_t splines, const at::Tensor& first) {
   const UniformSplines basis(splines);
-  return {axis.low, static_cast<double>(basis.intervals()) / axis.width, basis.intervals(), first};
+  return {axis.low, static_cast<double>(basis.intervals()) / axis.width, basis.intervals(),
+          first.defined() ? first.const_data_ptr<std::int32_t>() : nullptr};
 }
 
 /// The cubics of all functions one after the other, `splines` entries each, of which the last three are not
 /// used.
-template <typename T>
-std::vector<T> cubic_table(std::span<const double> coefficients, std::int64_t splines) {
+at::Tensor cubic_table(std::span<const double> coefficients, std::int64_t splines,
+                       const at::TensorOptions& options) {
   const UniformSplines basis(splines);
   const std::int64_t functions = std::ssize(coefficients) / splines;
-  std::vector<T> table(static_cast<std::size_t>(4 * functions * splines), T{0});
-  for (std::int64_t f = 0; f < functions; ++f) {
-    const std::vector<double> cubics = basis.cubics(
-        coefficients.subspan(static_cast<std::size_t>(f * splines), static_cast<std::size_t>(splines)));
-    std::transform(cubics.begin(), cubics.end(), table.begin() + 4 * f * splines,
-                   [](double value) { return static_cast<T>(value); });
-  }
-  return table;
+  at::Tensor table = at::zeros({functions * splines, 4}, options.device(at::kCPU));
+  with_element_type(table, [&]<typename T>(T*) {
+    T* to = table.mutable_data_ptr<T>();
+    for (std::int64_t f = 0; f < functions; ++f, to += 4 * splines) {
+      const std::vector<double> cubics = basis.cubics(
+          coefficients.subspan(static_cast<std::size_t>(f * splines), static_cast<std::size_t>(splines)));
+      std::transform(cubics.begin(), cubics.end(), to, [](double value) { return static_cast<T>(value); });
+    }
+  });
+  return table.to(options.device());
 }
 
-CoordinateRows rows_of(const NeuronSignals& signals, std::span<const std::int64_t> frames) {
-  return {signals.coordinate.const_data_ptr<float>(), signals.coordinate.size(1), signals.coordinate.size(1),
-          frames.data(), std::ssize(frames)};
+/// Frames of a series where they are computed with: the `rows` of `series`.
+struct FramesAtHand {
+  at::Tensor series;
+  at::Tensor rows;  ///< each with the frame before it above it, where they are differenced
+
+  CoordinateRows coordinates() const {
+    return {series.const_data_ptr<float>(), series.size(1), series.size(1),
+            rows.const_data_ptr<std::int64_t>(), rows.numel()};
+  }
+};
+
+FramesAtHand at_hand(const NeuronSignals& signals, const at::Tensor& series,
+                     std::span<const std::int64_t> frames, bool differenced) {
+  at::Tensor wanted = index_of(frames);
+  if (series.device() == signals.device) return {series, wanted.to(signals.device)};
+  const std::int64_t each = differenced ? 2 : 1;
+  if (differenced) wanted = at::stack({wanted - 1, wanted}, 1).view({-1});
+  // From pinned memory a GPU copies by itself, while the host gathers what is wanted next.
+  at::Tensor gathered =
+      at::empty({wanted.numel(), series.size(1)}, series.options().pinned_memory(signals.device.is_cuda()));
+  at::index_select_out(gathered, series, 0, wanted);
+  return {gathered.to(signals.device, series.scalar_type(), /*non_blocking=*/true),
+          at::arange(each - 1, wanted.numel(), each, wanted.options().device(signals.device))};
+}
+
+/// Calls `work` on one part of the frames after the other, with the rows of `out` that they are for.
+template <typename Work>
+void for_parts(const NeuronSignals& signals, std::span<const std::int64_t> frames, bool differenced,
+               const at::Tensor& out, Work work) {
+  const std::int64_t numbers = (differenced ? 2 : 1) * std::max<std::int64_t>(1, signals.rows());
+  const auto most = signals.resident()
+                        ? std::max<std::size_t>(1, frames.size())
+                        : static_cast<std::size_t>(std::max<std::int64_t>(1, kBroughtNumbers / numbers));
+  for (std::size_t first = 0; first < frames.size(); first += most) {
+    const auto part = frames.subspan(first, std::min(most, frames.size() - first));
+    work(at_hand(signals, signals.coordinate, part, differenced),
+         out.narrow(0, static_cast<std::int64_t>(first), std::ssize(part)));
+  }
 }
 
 at::Tensor values(const NeuronSignals& signals, std::span<const std::int64_t> frames,
-                  std::span<const double> coefficients, std::int64_t splines, const std::int32_t* first,
+                  std::span<const double> coefficients, std::int64_t splines, const at::Tensor& first,
                   const EquationForm& form) {
-  at::Tensor out = at::empty({std::ssize(frames), signals.rows()}, form.type);
+  const auto options = at::TensorOptions(form.type).device(signals.device);
+  at::Tensor out = at::empty({std::ssize(frames), signals.rows()}, options);
+  const at::Tensor table = cubic_table(coefficients, splines, options);
   with_element_type(out, [&]<typename T>(T*) {
-    const std::vector<T> table = cubic_table<T>(coefficients, splines);
-    spline_values(rows_of(signals, frames), cubic_axis(signals.axis, splines, first), table.data(),
-                  form.differenced, out.mutable_data_ptr<T>());
+    const KernelsOf<T>& kernels = kernels_of(out).of<T>();
+    for_parts(signals, frames, form.differenced, out, [&](const FramesAtHand& u, const at::Tensor& part) {
+      kernels.spline_values(u.coordinates(), cubic_axis(signals.axis, splines, first),
+                            table.const_data_ptr<T>(), form.differenced, part.mutable_data_ptr<T>());
+    });
   });
   return out;
 }
 
 }  // namespace
 
+void NeuronSignals::compute_on(at::Device compute, bool resident) {
+  device = compute;
+  for (at::Tensor* const series : {&coordinate, &derivative})
+    *series = series->to(resident ? compute : at::Device(at::kCPU));
+}
+
 at::Tensor NeuronSignals::psi_values(std::span<const std::int64_t> frames,
                                      std::span<const double> coefficients, const EquationForm& form) const {
   const std::int64_t splines = std::ssize(coefficients) / groups;
-  const std::vector<std::int32_t> first = first_entries(*this, splines);
-  return values(*this, frames, coefficients, splines, first.data(), form);
+  return values(*this, frames, coefficients, splines, first_entries(*this, splines), form);
 }
 
 std::vector<double> NeuronSignals::psi_rounding(std::span<const std::int64_t> frames,
@@ -112,11 +164,14 @@ std::vector<double> NeuronSignals::psi_rounding(std::span<const std::int64_t> fr
                                                 const EquationForm& form) const {
   const std::int64_t splines = std::ssize(coefficients) / groups;
   const UniformSplines basis(splines);
-  const std::size_t every = std::max<std::size_t>(1, frames.size() / kRoundingFrames);
+  std::vector<std::int64_t> some;
+  for (std::size_t k = 0; k < frames.size(); k += std::max<std::size_t>(1, frames.size() / kRoundingFrames))
+    some.push_back(frames[k]);
+  const at::Tensor coordinates = coordinate.index_select(0, index_of(some).to(coordinate.device())).cpu();
   const auto* const own_group = group.data() + partition.begin(shard);
   std::vector<double> squares(static_cast<std::size_t>(rows()), 0);
-  for (std::size_t k = 0; k < frames.size(); k += every) {
-    const float* const u = coordinate.const_data_ptr<float>() + frames[k] * rows();
+  for (std::int64_t k = 0; k < std::ssize(some); ++k) {
+    const float* const u = coordinates.const_data_ptr<float>() + k * rows();
 #pragma omp parallel for schedule(static)
     for (std::int64_t j = 0; j < rows(); ++j) {
       const auto own = coefficients.subspan(static_cast<std::size_t>(own_group[j] * splines),
@@ -127,33 +182,36 @@ std::vector<double> NeuronSignals::psi_rounding(std::span<const std::int64_t> fr
     }
   }
   // Rounding is uniform within a step, of variance a twelfth, and happens twice.
-  const auto looked_at = static_cast<double>((frames.size() + every - 1) / every);
-  const double scale = (form.differenced ? 4.0 : 2.0) / 12 / std::max(1.0, looked_at);
+  const double scale = (form.differenced ? 4.0 : 2.0) / 12 / std::max(1.0, static_cast<double>(some.size()));
   for (double& square : squares) square *= scale;
   return squares;
 }
 
 at::Tensor NeuronSignals::shape_values(std::span<const std::int64_t> frames,
                                        std::span<const double> coefficients, const EquationForm& form) const {
-  return values(*this, frames, coefficients, std::ssize(coefficients), nullptr, form);
+  return values(*this, frames, coefficients, std::ssize(coefficients), {}, form);
 }
 
 at::Tensor NeuronSignals::derivative_values(std::span<const std::int64_t> frames,
                                             const EquationForm& form) const {
-  const at::Tensor here = index_of(frames);
-  at::Tensor result = derivative.index_select(0, here).to(form.type);
-  if (form.differenced) result.sub_(derivative.index_select(0, here - 1));
+  const FramesAtHand y = at_hand(*this, derivative, frames, form.differenced);
+  at::Tensor result = y.series.index_select(0, y.rows).to(form.type);
+  if (form.differenced) result.sub_(y.series.index_select(0, y.rows - 1));
   return result;
 }
 
 at::Tensor NeuronSignals::psi_sensitivity(std::span<const std::int64_t> frames, const at::Tensor& w,
                                           std::int64_t splines, const EquationForm& form) const {
-  require(w.size(0) == rows() && w.is_contiguous() && w.scalar_type() == form.type, "weights of own neurons");
-  const std::vector<std::int32_t> first = first_entries(*this, splines);
-  at::Tensor out = at::empty({std::ssize(frames), w.size(1), groups * splines}, form.type);
+  require(w.size(0) == rows() && w.is_contiguous() && w.scalar_type() == form.type && w.device() == device,
+          "weights of own neurons");
+  const at::Tensor first = first_entries(*this, splines);
+  at::Tensor out = at::empty({std::ssize(frames), w.size(1), groups * splines}, w.options());
   with_element_type(out, [&]<typename T>(T*) {
-    spline_sensitivity(rows_of(*this, frames), cubic_axis(axis, splines, first.data()), w.const_data_ptr<T>(),
-                       w.size(1), groups * splines, form.differenced, out.mutable_data_ptr<T>());
+    const KernelsOf<T>& kernels = kernels_of(out).of<T>();
+    for_parts(*this, frames, form.differenced, out, [&](const FramesAtHand& u, const at::Tensor& part) {
+      kernels.spline_sensitivity(u.coordinates(), cubic_axis(axis, splines, first), w.const_data_ptr<T>(),
+                                 w.size(1), groups * splines, form.differenced, part.mutable_data_ptr<T>());
+    });
   });
   return out;
 }

@@ -25,16 +25,17 @@ constexpr double kPhiCut = 1e-9;  // smallest eigenvalue of S_i that counts, of 
 constexpr std::int64_t kOwnersPerEnd = 8;
 constexpr std::int64_t kFramesAtATime = 2048;
 
-/// A series of some neurons, wherever they are, at some frames: (frames x neurons) float64, on every shard.
-/// `series` is (T x own neurons). @collective
+/// A series of some neurons, wherever they are, at some frames: (frames x neurons) float64, on the host of
+/// every shard. `series` is (T x own neurons). @collective
 at::Tensor gather_neurons(Communicator& rows, const NeuronSignals& signals, const at::Tensor& series,
                           std::span<const std::int64_t> frames, const std::vector<std::int64_t>& neurons) {
   at::Tensor all = at::zeros({std::ssize(frames), std::ssize(neurons)}, at::kDouble);
+  const at::Tensor wanted = index_of(frames).to(series.device());
   for (std::size_t k = 0; k < neurons.size(); ++k) {
     const GlobalRow row{neurons[k]};
     if (signals.partition.owner(row) != signals.shard) continue;
     const at::Tensor own = series.select(1, index(signals.partition.local(row)));
-    all.select(1, static_cast<std::int64_t>(k)).copy_(own.index_select(0, index_of(frames)));
+    all.select(1, static_cast<std::int64_t>(k)).copy_(own.index_select(0, wanted));
   }
   sum_over(rows, all);
   return all;
@@ -75,7 +76,7 @@ PsiProblem::PsiProblem(const ProcessGrid& grid, const NeuronSignals& signals, st
       for (std::int64_t& frame : before) --frame;
       data.sub_(series_of_rows(before));
     }
-    data_ = centred(std::move(data));
+    data_ = centred(data.to(signals.device));
     total_squares_ = sum_over(grid.replicas(), squares_of(data_.narrow(1, 0, std::ssize(rows_))));
   });
 }
@@ -92,7 +93,7 @@ at::Tensor PsiProblem::centred(at::Tensor values) const {
   return values.sub_(mean.div_(static_cast<double>(frames_)));
 }
 
-/// y of the sampled rows, then the splines of each at its own activity: (frames x R (1 + M)).
+/// y of the sampled rows, then the splines of each at its own activity: (frames x R (1 + M)), on the host.
 at::Tensor PsiProblem::series_of_rows(const Frames& frames) const {
   const std::int64_t rows = std::ssize(rows_);
   const std::int64_t splines = phi_basis_.count();
@@ -129,10 +130,11 @@ void PsiProblem::solve_rows(PsiEvaluation& e, const at::Tensor& projected,
   at::Tensor right = at::bmm(transposed, rest_y.t().unsqueeze(2).contiguous());
   sum_over(grid_.replicas(), e.metric);
   sum_over(grid_.replicas(), right);
+  e.metric = e.metric.cpu();
   const auto [values, vectors] = at::linalg_eigh(e.metric);
   const at::Tensor keep = values > kPhiCut * values.narrow(1, splines - 1, 1);
   const at::Tensor inverted = at::where(keep, values.reciprocal(), at::zeros({1}, at::kDouble));
-  e.inverse = at::bmm(vectors * inverted.unsqueeze(1), vectors.transpose(1, 2));
+  e.inverse = at::bmm(vectors * inverted.unsqueeze(1), vectors.transpose(1, 2)).to(right.device());
   e.phi = at::bmm(e.inverse, right).squeeze(2);
   e.remainder = rest_y - at::bmm(e.rest_phi, e.phi.unsqueeze(2)).squeeze(2).t();
 
@@ -140,7 +142,7 @@ void PsiProblem::solve_rows(PsiEvaluation& e, const at::Tensor& projected,
   const at::Tensor own = coefficients.narrow(1, first, signals_.rows());
   const at::Tensor of_phi = own.narrow(0, rows, rows * splines).reshape({rows, splines, signals_.rows()});
   const at::Tensor w = own.narrow(0, 0, rows) - at::bmm(e.phi.unsqueeze(1), of_phi).squeeze(1);
-  e.weights = (w * tensor_of(projection_->scaling().scale)).t().contiguous().to(form_.type);
+  e.weights = (w * tensor_of(projection_->scaling().scale).to(w.options())).t().contiguous().to(form_.type);
   const double squares = sum_over(grid_.replicas(), squares_of(e.remainder.contiguous()));
   e.residual = std::sqrt(squares / total_squares_);
 }
@@ -177,7 +179,7 @@ PsiNormalEquations PsiProblem::linearise(const PsiEvaluation& e) const {
                               at::mm(jacobian.t(), e.remainder.t().contiguous().view({-1, 1}))};
     sum_over(grid_.replicas(), normal.matrix);
     sum_over(grid_.replicas(), normal.gradient);
-    return normal;
+    return PsiNormalEquations{normal.matrix.cpu(), normal.gradient.cpu()};
   });
 }
 
@@ -186,8 +188,8 @@ PsiNormalEquations PsiProblem::linearise(const PsiEvaluation& e) const {
 at::Tensor PsiProblem::weights_from(const std::vector<std::int64_t>& neurons) const {
   at::Tensor unit = at::zeros({signals_.partition.rows(), std::ssize(neurons)}, form_.type);
   for (std::size_t k = 0; k < neurons.size(); ++k) unit[neurons[k]][static_cast<std::int64_t>(k)] = 1;
-  const at::Tensor filters = projection_->filters(unit);
-  at::Tensor weights = at::zeros({std::ssize(neurons), signals_.rows()}, form_.type);
+  const at::Tensor filters = projection_->filters(unit.to(signals_.device));
+  at::Tensor weights = at::zeros({std::ssize(neurons), signals_.rows()}, filters.options());
   for (std::int64_t first = 0; first < filters.size(0); first += kFramesAtATime) {
     const std::int64_t count = std::min(kFramesAtATime, filters.size(0) - first);
     const std::span frames(own_frames_.data() + first, static_cast<std::size_t>(count));

@@ -15,6 +15,7 @@
 #include "weft/train/gram_matrix.hpp"
 #include "weft/train/numerical_breakdown.hpp"
 
+#include "train/rounded_products.hpp"
 #include "train/tensor_sums.hpp"
 
 namespace weft {
@@ -41,8 +42,9 @@ PsiProjection::PsiProjection(const ProcessGrid& grid, const NeuronSignals& signa
 
 void PsiProjection::factor(WorkLog& log) {
   const RowPartition& partition = signals_.partition;
-  GramMatrix gram(grid_, partition, form_.type);
+  GramMatrix gram(grid_, partition, psi_.options());
   at::Tensor sum = log.phase("psi: Gram matrix", gram.flops(psi_.size(0)), [&] {
+    const RoundedProducts rounded(form_.tf32);
     const std::int64_t chunk = gathered_frames(grid_, partition);
     for (std::int64_t first = 0; first < psi_.size(0); first += chunk) {
       gram.add(gather_columns(grid_.rows(), partition,
@@ -57,10 +59,11 @@ void PsiProjection::factor(WorkLog& log) {
 
 /// Psi' values, (N x columns), on every rank.
 at::Tensor PsiProjection::right_hand_sides(const at::Tensor& values) const {
+  const RoundedProducts rounded(form_.tf32);
   at::Tensor own = at::mm(psi_.t(), values);
   sum_over(grid_.replicas(), own);
   if (grid_.shards() == 1) return own;
-  at::Tensor all = at::empty({signals_.partition.rows(), values.size(1)}, own.scalar_type());
+  at::Tensor all = at::empty({signals_.partition.rows(), values.size(1)}, own.options());
   std::vector<std::int64_t> counts;
   for (const std::int64_t size : signals_.partition.sizes()) counts.push_back(size * values.size(1));
   grid_.rows().all_gather(buffer_of(own), buffer_of(all), counts).wait();
@@ -76,7 +79,7 @@ at::Tensor PsiProjection::solve(const at::Tensor& right) const {
   at::Tensor own = right.narrow(1, first, begin(grid_.world().rank() + 1) - first).t().contiguous();
   factor_->solve(own);
   if (ranks == 1) return own;
-  at::Tensor all = at::empty({columns, right.size(0)}, own.scalar_type());
+  at::Tensor all = at::empty({columns, right.size(0)}, own.options());
   std::vector<std::int64_t> counts;
   for (std::int64_t rank = 0; rank < ranks; ++rank)
     counts.push_back((begin(rank + 1) - begin(rank)) * right.size(0));

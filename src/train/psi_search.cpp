@@ -43,8 +43,10 @@ constexpr double kCheapGram = 5e10;
 std::vector<double> visits(Communicator& rows, const NeuronSignals& signals) {
   const std::int64_t every = std::max<std::int64_t>(1, signals.coordinate.size(0) / 400);
   std::vector<double> counts(static_cast<std::size_t>(signals.groups * kBins), 0);
-  const float* const u = signals.coordinate.const_data_ptr<float>();
-  for (std::int64_t t = 0; t < signals.coordinate.size(0); t += every) {
+  const at::Tensor some =
+      signals.coordinate.slice(0, 0, signals.coordinate.size(0), every).contiguous().cpu();
+  const float* const u = some.const_data_ptr<float>();
+  for (std::int64_t t = 0; t < some.size(0); ++t) {
     for (std::int64_t i = 0; i < signals.rows(); ++i) {
       const double v = (u[t * signals.rows() + i] - signals.axis.low) / signals.axis.width;
       const auto bin = std::clamp<std::int64_t>(static_cast<std::int64_t>(v * kBins), 0, kBins - 1);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -18,6 +19,7 @@
 #include "weft/train/gram_matrix.hpp"
 #include "weft/train/numerical_breakdown.hpp"
 
+#include "train/rounded_products.hpp"
 #include "train/tensor_sums.hpp"
 #include "train/tensor_vectors.hpp"
 
@@ -64,6 +66,8 @@ class RowSolver {
         psi_(psi),
         shapes_(shapes),
         form_(form),
+        numbers_(at::TensorOptions(form.type).device(signals.device)),
+        sums_(numbers_.dtype(at::kDouble)),
         log_(log),
         neurons_(signals.partition.rows()),
         rows_(signals.rows()),
@@ -104,6 +108,7 @@ class RowSolver {
   GivenPsi psi_;
   const PhiShapes& shapes_;
   EquationForm form_;
+  at::TensorOptions numbers_, sums_;  ///< sums in double precision
   WorkLog& log_;
   std::int64_t neurons_, rows_;
   Chunk own_frames_;
@@ -170,16 +175,20 @@ Block RowSolver::load(Chunk frames) const {
 /// G, Psi' Y and Psi' L_a over all frames.
 void RowSolver::accumulate() {
   const std::int64_t m = shapes_.count();
-  GramMatrix gram(grid_, signals_.partition, form_.type);
-  weights_ = at::zeros({rows_, neurons_}, form_.type);
-  shape_right_ = at::zeros({m * rows_, neurons_}, form_.type);
-  shape_products_ = at::zeros({rows_, m, m}, at::kDouble);
-  shape_data_ = at::zeros({rows_, m}, at::kDouble);
-  row_squares_ = at::zeros({rows_}, at::kDouble);
+  GramMatrix gram(grid_, signals_.partition, numbers_);
+  weights_ = at::zeros({rows_, neurons_}, numbers_);
+  shape_right_ = at::zeros({m * rows_, neurons_}, numbers_);
+  shape_products_ = at::zeros({rows_, m, m}, sums_);
+  shape_data_ = at::zeros({rows_, m}, sums_);
+  row_squares_ = at::zeros({rows_}, sums_);
   for (const Chunk frames : chunks(own_frames_)) {
     const Block block = log_.phase("rows: splines", 0, [&] { return load(frames); });
-    log_.phase("rows: Gram matrix", gram.flops(std::ssize(frames)), [&] { gram.add(block.psi); });
+    log_.phase("rows: Gram matrix", gram.flops(std::ssize(frames)), [&] {
+      const RoundedProducts rounded(form_.tf32);
+      gram.add(block.psi);
+    });
     log_.phase("rows: right-hand sides", static_cast<double>(1 + m) * products_flops(frames), [&] {
+      const RoundedProducts rounded(form_.tf32);
       add_transposed_product(block.y, block.psi, weights_);
       if (m > 0) add_transposed_product(at::cat(block.shapes, 1), block.psi, shape_right_);
     });
@@ -241,8 +250,9 @@ void RowSolver::eliminate_shapes() {
       schur.select(1, a).select(1, b).sub_(
           row_dots(shape_right_.narrow(0, a * rows_, rows_), shape_solved_.narrow(0, b * rows_, rows_)));
   shape_right_ = at::Tensor();
-  schur_inverse_ = at::linalg_pinv((schur + schur.transpose(1, 2)) / 2, kSchurCut, /*hermitian=*/true);
-  shape_weight_ = at::zeros({rows_, m}, at::kDouble);
+  schur = (schur + schur.transpose(1, 2)).cpu() / 2;
+  schur_inverse_ = at::linalg_pinv(schur, kSchurCut, /*hermitian=*/true).to(sums_);
+  shape_weight_ = at::zeros({rows_, m}, sums_);
 }
 
 /// Adds to W and the shapes' weights what solves for these right-hand sides: (rows x N) of Psi, (rows x
@@ -278,8 +288,8 @@ at::Tensor RowSolver::remainder(const Block& block) const {
 /// Solves again for what is left of the data. Returns the change of W relative to W.
 double RowSolver::refine() {
   const std::int64_t m = shapes_.count();
-  at::Tensor right = at::zeros({rows_, neurons_}, form_.type);
-  at::Tensor shape_right = at::zeros({rows_, m}, at::kDouble);
+  at::Tensor right = at::zeros({rows_, neurons_}, numbers_);
+  at::Tensor shape_right = at::zeros({rows_, m}, sums_);
   double squares = 0;
   for (const Chunk frames : chunks(own_frames_)) {
     const Block block = log_.phase("rows: splines", 0, [&] { return load(frames); });
@@ -325,7 +335,7 @@ void RowSolver::refine_enough() {
 void RowSolver::measure() {
   const std::int64_t frames_in_all = std::ssize(frames_.fit);
   const Frames some = measured_frames(frames_.fit);
-  at::Tensor squares = at::zeros({rows_}, at::kDouble);
+  at::Tensor squares = at::zeros({rows_}, sums_);
   std::array<double, 3> sums{};  // frames, squares of frames with a neighbour, products with it
   for (const Chunk frames : chunks(replica_share(grid_, some))) {
     const Block block = log_.phase("rows: splines", 0, [&] { return load(frames); });
@@ -374,7 +384,7 @@ void RowSolver::find_resolution(const std::vector<double>& scale, const std::vec
 /// W in the units of psi as given, and the constants, from the means of the series as they are.
 void RowSolver::unscale() {
   const std::vector<double> scale = gather_blocks(grid_.rows(), scaling_.scale, signals_.partition.sizes());
-  weights_.mul_(tensor_of(scale).to(form_.type));
+  weights_.mul_(tensor_of(scale).to(numbers_));
 
   const std::vector<double> inverse =
       log_.phase("rows: error bars", factor_flops(neurons_, grid_.world().size()),
@@ -392,14 +402,15 @@ void RowSolver::unscale() {
     find_means();
   }
   const std::vector<double> mean = gather_blocks(grid_.rows(), scaling_.mean, signals_.partition.sizes());
-  at::Tensor constant = tensor_of(y_mean_.mean);
-  const at::Tensor psi_mean = tensor_of(mean);
+  at::Tensor constant = tensor_of(y_mean_.mean).to(sums_);
+  const at::Tensor psi_mean = tensor_of(mean).to(sums_);
   for (std::int64_t first = 0; first < rows_; first += kPanel) {
     const std::int64_t count = std::min(kPanel, rows_ - first);
     constant.narrow(0, first, count).sub_(weights_.narrow(0, first, count).to(at::kDouble).matmul(psi_mean));
   }
   for (std::int64_t a = 0; a < shapes_.count(); ++a)
-    constant.sub_(shape_weight_.select(1, a) * tensor_of(shape_means_[static_cast<std::size_t>(a)].mean));
+    constant.sub_(shape_weight_.select(1, a) *
+                  tensor_of(shape_means_[static_cast<std::size_t>(a)].mean).to(sums_));
   result_.constant = vector_of(constant);
 }
 
@@ -415,7 +426,7 @@ void RowSolver::validate() {
   for (const Chunk frames : chunks(own)) {
     const Block block = log_.phase("rows: splines", 0, [&] { return load(frames); });
     log_.phase("rows: residual", products_flops(frames), [&] {
-      const at::Tensor rest = remainder(block) - tensor_of(result_.constant).to(form_.type);
+      const at::Tensor rest = remainder(block) - tensor_of(result_.constant).to(numbers_);
       at::Tensor deviation = block.y.clone();
       mean.apply(deviation);
       sums[0] += squares_of(rest);
@@ -439,7 +450,7 @@ RowSolution RowSolver::run() {
   shape_solved_ = at::Tensor();
   unscale();
   validate();
-  result_.weights = std::move(weights_);
+  result_.weights = std::exchange(weights_, {}).cpu();
   result_.shape_weight = vector_of(shape_weight_);
   return std::move(result_);
 }

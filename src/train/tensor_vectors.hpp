@@ -10,14 +10,14 @@
 
 namespace weft {
 
-/// A copy, float64.
+/// A copy, float64, on the host.
 inline at::Tensor tensor_of(std::span<const double> values) {
   return at::from_blob(const_cast<double*>(values.data()), {std::ssize(values)}, at::kDouble).clone();
 }
 
 /// The numbers of a tensor one after the other.
 inline std::vector<double> vector_of(const at::Tensor& tensor) {
-  const at::Tensor dense = tensor.to(at::kDouble).contiguous();
+  const at::Tensor dense = tensor.to(at::kDouble).cpu().contiguous();
   return {dense.const_data_ptr<double>(), dense.const_data_ptr<double>() + dense.numel()};
 }
 
@@ -28,7 +28,7 @@ inline double median(std::vector<double> values) {
   return *middle;
 }
 
-/// Indices as LibTorch takes them: a view of `values`, which must outlive it.
+/// Indices as LibTorch takes them, on the host: a view of `values`, which must outlive it.
 inline at::Tensor index_of(std::span<const std::int64_t> values) {
   return at::from_blob(const_cast<std::int64_t*>(values.data()), {std::ssize(values)}, at::kLong);
 }

@@ -17,11 +17,14 @@
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/model/principal_components.hpp"
+#include "weft/model/tensor_kernels.hpp"
 #include "weft/model/tensor_view.hpp"
 #include "weft/train/closed_form_memory.hpp"
 #include "weft/train/equal_neurons.hpp"
 #include "weft/train/numerical_breakdown.hpp"
 #include "weft/train/spline_gauge.hpp"
+
+#include "train/rounded_products.hpp"
 
 namespace weft {
 namespace {
@@ -31,12 +34,14 @@ constexpr std::int64_t kProductSize = 2048;
 constexpr double kExpectedPsiSteps = 7;
 
 /// Floating-point operations per second of this rank's matrix products, the best of a few.
-double measure_products(at::ScalarType type) {
-  const at::Tensor a = at::rand({kProductSize, kProductSize}, type);
+double measure_products(Device& device, at::ScalarType type) {
+  const at::Tensor a = at::rand({kProductSize, kProductSize}, type).to(torch_device(device));
+  device.synchronize();
   double best = 0;
   for (int round = 0; round < 4; ++round) {
     const auto start = std::chrono::steady_clock::now();
     at::mm(a, a);
+    device.synchronize();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best = std::max(best, 2.0 * kProductSize * kProductSize * kProductSize / seconds);
   }
@@ -54,7 +59,8 @@ PsiSearchOptions search_options(const TrainingConfig& config, const EquationForm
 
 /// Own neurons whose activity takes both signs.
 std::vector<bool> neurons_that_visit_zero(const NeuronSignals& signals) {
-  const at::Tensor both = (signals.coordinate.amin(0) <= 0).logical_and(signals.coordinate.amax(0) >= 0);
+  const at::Tensor both =
+      (signals.coordinate.amin(0) <= 0).logical_and(signals.coordinate.amax(0) >= 0).cpu();
   const bool* const answers = both.const_data_ptr<bool>();
   return std::vector<bool>(answers, answers + both.numel());
 }
@@ -69,26 +75,33 @@ void refuse_equal_neurons(Communicator& rows, const TrainingData& data) {
 }
 
 std::string name_of(const EquationForm& form) {
+  const char* const numbers = form.tf32 ? "float32 with TF32" : "float32";
   return fmt::format("{} form, {}", form.differenced ? "differenced" : "plain",
-                     form.type == at::kDouble ? "float64" : "float32");
+                     form.type == at::kDouble ? "float64" : numbers);
 }
 
 }  // namespace
 
-VarproSolver::VarproSolver(const ProcessGrid& grid, TrainingData data, const TrainingConfig& config,
-                           std::vector<std::int64_t> psi_groups, std::uint64_t seed)
-    : grid_(grid),
+VarproSolver::VarproSolver(Device& device, const ProcessGrid& grid, TrainingData data,
+                           const TrainingConfig& config, std::vector<std::int64_t> psi_groups,
+                           std::uint64_t seed)
+    : device_(device),
+      grid_(grid),
       config_(config),
       seed_(seed),
       frames_(data.frames),
       activity_scale_(data.activity_scale),
       groups_(std::move(psi_groups)),
-      data_(std::move(data)) {}
+      data_(std::move(data)) {
+  form_.tf32 = config.tf32 && !device.is_host();
+}
 
 /// The next form to try; false where there is none.
 bool VarproSolver::fall_back(const std::string& reason) {
   const EquationForm failed = form_;
-  if (form_.type == at::kFloat) {
+  if (form_.tf32) {
+    form_.tf32 = false;
+  } else if (form_.type == at::kFloat) {
     form_.type = at::kDouble;
   } else if (!form_.differenced) {
     form_.differenced = true;
@@ -118,7 +131,7 @@ PhiShapes VarproSolver::agreed_shapes() const {
 void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
   const PsiSearchOptions options = search_options(config_, form_, seed_);
   search_ = {};
-  machine_flops_ = log.phase("machine", 0, [&] { return measure_products(form_.type); });
+  machine_flops_ = log.phase("machine", 0, [&] { return measure_products(device_, form_.type); });
   const std::int64_t fitted = std::ssize(frames.fit);
   const std::int64_t neurons = signals_->partition.rows();
   log.expect_flops(log.flops() + kExpectedPsiSteps * psi_step_flops(grid_, *signals_, options) +
@@ -130,13 +143,18 @@ void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
   solution_ = solve_rows(grid_, *signals_, frames, {search_.psi, search_.psi_error}, shapes_, form_, log);
 }
 
-void VarproSolver::announce() const {
-  if (grid_.world().rank() != 0) return;
-  const ClosedFormSize size =
+/// On the device, if it has room for them and all that is to be made of them.
+void VarproSolver::place_series() {
+  ClosedFormSize size =
       closed_form_size(grid_, *signals_, outlook_.frames, search_options(config_, form_, seed_));
-  log_info("closed form: {} neurons, {} frames to fit, {} held out; {}, about {:.2g} GB a rank",
+  size.series_on_host = !device_.is_host() && closed_form_bytes(size) > usable_bytes(room_);
+  signals_->compute_on(torch_device(device_), !size.series_on_host);
+  out_of_core_ = size.series_on_host;
+  if (grid_.world().rank() != 0) return;
+  log_info("closed form: {} neurons, {} frames to fit, {} held out; {}, about {:.2g} GB a rank{}",
            outlook_.neurons, outlook_.frames, held_out_, name_of(form_),
-           1e-9 * static_cast<double>(closed_form_bytes(size)));
+           1e-9 * static_cast<double>(closed_form_bytes(size)),
+           size.series_on_host ? ", without the series, which stay on the host" : "");
 }
 
 void VarproSolver::solve(WorkLog& log) {
@@ -145,7 +163,7 @@ void VarproSolver::solve(WorkLog& log) {
     outlook_.frames = std::ssize(frames.fit);
     held_out_ = std::ssize(frames.held_out);
     require_enough(outlook_);
-    announce();
+    place_series();
     const std::size_t phases_before = log.phases().size();
     try {
       solve_in_form(frames, log);
@@ -206,7 +224,9 @@ void VarproSolver::set_latents() {
 
 void VarproSolver::train(const ProgressSink& progress) {
   const c10::InferenceMode guard;
-  WorkLog log(progress);
+  const RoundedProducts exact(false);
+  WorkLog log(progress, [this] { device_.synchronize(); });
+  room_ = device_.description().free_bytes;
   refuse_equal_neurons(grid_.rows(), *data_);
   const std::int64_t groups = groups_.empty() ? 1 : 1 + *std::ranges::max_element(groups_);
   outlook_ = look_at_data(grid_.rows(), *data_, config_.phi_splines, groups * config_.psi_splines);
@@ -244,6 +264,8 @@ nlohmann::json VarproSolver::solver_json() const {
   }
   return {{"form", form_.differenced ? "differenced" : "plain"},
           {"precision", form_.type == at::kDouble ? "float64" : "float32"},
+          {"tf32", form_.tf32},
+          {"out_of_core", out_of_core_},
           {"fallbacks", fallbacks_},
           {"psi_iterations", std::ssize(search_.residuals)},
           {"rejected_steps", search_.rejected_steps},

@@ -22,7 +22,7 @@ namespace weft {
 namespace {
 
 constexpr std::int64_t kNeurons = Assembly::neurons;
-constexpr std::int64_t kWindow = 16;  // of a device
+constexpr std::int64_t kWindow = kDeviceWindow;
 
 /// The device under test, with no memory left for the frames.
 class FullDevice final : public Device {

@@ -44,6 +44,19 @@ TEST(WorkLog, APhaseGivesWhatItsWorkGives) {
   EXPECT_EQ(log.phase("psi", 1, [] { return 42; }), 42);
 }
 
+TEST(WorkLog, APhaseLastsUntilWhatItStartedIsDone) {
+  std::vector<std::string> order;
+  WorkLog log([&](const Progress&) { order.push_back("booked"); }, [&] { order.push_back("settled"); });
+  log.phase("psi", 0, [&] { order.push_back("started"); });
+  log.phase("rows", 0, [&] {
+    order.push_back("started");
+    return 0;
+  });
+  const std::vector<std::string> once{"started", "settled", "booked"};
+  EXPECT_EQ(std::vector(order.begin(), order.begin() + 3), once);
+  EXPECT_EQ(std::vector(order.begin() + 3, order.end()), once);
+}
+
 TEST(WorkLog, APhaseThatThrowsIsBookedToo) {
   WorkLog log({});
   EXPECT_THROW(log.phase("psi", 5, [] { throw std::runtime_error("no"); }), std::runtime_error);

@@ -19,6 +19,9 @@ struct DeviceDescription {
   std::int64_t free_bytes = 0;
 };
 
+/// What of free memory may be planned with: nine tenths, for allocators and libraries take some too.
+constexpr std::int64_t usable_bytes(std::int64_t free_bytes) { return free_bytes / 10 * 9; }
+
 /// A block of a device's memory; given back with the object.
 using DeviceMemory = std::unique_ptr<void, std::function<void(void*)>>;
 
@@ -48,7 +51,7 @@ class Device {
   /// `control`. @collective over `control`. @throws UserError on all ranks where one cannot.
   virtual std::unique_ptr<Communicator> connect(std::unique_ptr<Communicator> control) = 0;
 
-  /// Uninitialised. @throws UserError where the memory is used up.
+  /// Uninitialised. @throws UserError, on the host std::bad_alloc, where the memory is used up.
   virtual DeviceMemory allocate(std::size_t bytes) = 0;
   /// From the host to this device's memory; the source may be reused at once.
   virtual void copy_in(void* to, const void* from, std::size_t bytes) = 0;

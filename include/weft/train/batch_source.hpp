@@ -10,6 +10,9 @@
 
 namespace weft {
 
+/// Steps of a window: on a GPU so many that the look at the losses after them costs next to nothing.
+constexpr std::int64_t kDeviceWindow = 16;
+
 /// The batches of a training, on its device. Where all frames fit there, they lie there and a step takes its
 /// batch by itself, by frame. Where not, the host gathers the batches of the next steps while the device
 /// works on those before, into a ring of two windows on the device, and a step takes its batch by place in

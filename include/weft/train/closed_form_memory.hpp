@@ -20,10 +20,12 @@ struct ClosedFormSize {
   std::int64_t shapes = 1;        ///< of phi
   std::int64_t shards = 1;
   EquationForm form;
+  bool series_on_host = false;  ///< while what is made of them lies on a device
 };
 
-/// The bytes that the closed form holds on a rank at its peak, beside the program itself: docs/closed-form.md
-/// has the formula in words. Local.
+/// The bytes that the closed form holds at its peak where a rank computes, on its device or the host, beside
+/// the program itself: the rank's series too, or the part of them that is brought where they stay on the
+/// host. docs/closed-form.md has the formula in words. Local.
 std::int64_t closed_form_bytes(const ClosedFormSize& size);
 
 /// The size of a problem as it will be solved where y is clean. Local.

@@ -28,7 +28,8 @@ void add_transposed_product(const at::Tensor& a, const ColumnBlocks& psi, at::Te
 /// rank of a row of the grid, each replica adds its own frames.
 class GramMatrix {
  public:
-  GramMatrix(const ProcessGrid& grid, const RowPartition& partition, at::ScalarType type);
+  /// `options`: the type of its numbers, and where they and the blocks lie.
+  GramMatrix(const ProcessGrid& grid, const RowPartition& partition, const at::TensorOptions& options);
 
   /// More frames, all columns of them. Local.
   void add(const ColumnBlocks& psi);

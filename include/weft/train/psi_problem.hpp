@@ -16,18 +16,18 @@
 namespace weft {
 
 /// A psi with everything linear solved for: what is left of the sampled rows, and with what. float64 but the
-/// weights; `frames` are this replica's.
+/// weights, on the signals' device; `frames` are this replica's.
 struct PsiEvaluation {
   double residual = 0;   ///< rms of the remainder over the rms of y
   at::Tensor rest_phi;   ///< (R x frames x M) the splines of each row's phi, projected off psi(x)
-  at::Tensor metric;     ///< (R x M x M) S_i: Gram matrices of those
+  at::Tensor metric;     ///< (R x M x M) S_i: Gram matrices of those; on the host
   at::Tensor inverse;    ///< (R x M x M) of S_i, truncated
   at::Tensor phi;        ///< (R x M) coefficients of each row's phi
   at::Tensor remainder;  ///< (frames x R)
   at::Tensor weights;    ///< (own columns x R) W of the sampled rows, in the units of psi as given
 };
 
-/// Half the squared residual as a function of psi's coefficients, to second order.
+/// Half the squared residual as a function of psi's coefficients, to second order. On the host.
 struct PsiNormalEquations {
   at::Tensor matrix;    ///< J'J, (unknowns x unknowns), in Kaufman's approximation
   at::Tensor gradient;  ///< J'r, (unknowns x 1): minus the gradient, which the approximation leaves exact

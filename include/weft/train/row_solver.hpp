@@ -17,7 +17,7 @@ namespace weft {
 
 /// Every row of W with its phi, for a known psi. Values of this shard's rows unless said otherwise.
 struct RowSolution {
-  at::Tensor weights;  ///< (rows x N), the diagonal still in it; columns of silent neurons are 0
+  at::Tensor weights;  ///< (rows x N), the diagonal still in it; columns of silent neurons are 0. On the host
   std::vector<double> shape_weight;  ///< (rows x shapes)
   std::vector<double> constant;      ///< (rows)
   std::vector<double> deviation;     ///< (rows) of y_i's residual, by its degrees of freedom

@@ -7,6 +7,7 @@
 
 #include "weft/comm/process_grid.hpp"
 #include "weft/config/config.hpp"
+#include "weft/device/device.hpp"
 #include "weft/train/distillation.hpp"
 #include "weft/train/identifiability.hpp"
 #include "weft/train/phi_shapes.hpp"
@@ -21,12 +22,14 @@ namespace weft {
 /// and all rows share one Gram matrix, so psi is found first, from a few rows, by variable projection, then
 /// every row is one linear solve. The plain equations in float32 come first; where their arithmetic breaks
 /// down it goes to float64, then to differences in time, and says so. Rows and time series are sharded,
-/// frames are split over replicas. The same to rounding for any process grid.
+/// frames are split over replicas. Everything large lies on the device and is computed there, but for the
+/// series where the device has no room for them; what it gives lies on the host. The same to rounding for any
+/// process grid and device.
 class VarproSolver final : public Trainer {
  public:
-  /// `psi_groups` is empty for one psi, else the group of each neuron, from 0. `grid` must outlive the
-  /// solver.
-  VarproSolver(const ProcessGrid& grid, TrainingData data, const TrainingConfig& config,
+  /// `psi_groups` is empty for one psi, else the group of each neuron, from 0. `device`, whose tensors are
+  /// served, and `grid`, with collectives on its memory, must outlive the solver.
+  VarproSolver(Device& device, const ProcessGrid& grid, TrainingData data, const TrainingConfig& config,
                std::vector<std::int64_t> psi_groups, std::uint64_t seed);
 
   /// @throws UserError where the config cannot be met; UnidentifiableError where the data hold no answer; on
@@ -47,12 +50,13 @@ class VarproSolver final : public Trainer {
   void solve(WorkLog& log);
   void solve_in_form(const FrameChoice& frames, WorkLog& log);
   PhiShapes agreed_shapes() const;
-  void announce() const;
+  void place_series();
   bool fall_back(const std::string& reason);
   void assemble();
   void set_latents();
   nlohmann::json solver_json() const;
 
+  Device& device_;
   const ProcessGrid& grid_;
   TrainingConfig config_;
   std::uint64_t seed_;
@@ -62,6 +66,8 @@ class VarproSolver final : public Trainer {
   std::optional<TrainingData> data_;  ///< until the signals take it over
   std::optional<NeuronSignals> signals_;
   EquationForm form_;
+  std::int64_t room_ = 0;     ///< bytes of the device that were free at the start
+  bool out_of_core_ = false;  ///< the series stayed on the host, beside the device
 
   DataOutlook outlook_;
   std::int64_t held_out_ = 0;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -20,13 +21,24 @@ class WorkLog {
     double flops = 0;  ///< of matrix products, solves and factorisations; 0 where there are none
   };
 
-  explicit WorkLog(ProgressSink progress) : progress_(std::move(progress)) {}
+  /// `settle` waits until the work that was started is done, where it goes on by itself.
+  explicit WorkLog(
+      ProgressSink progress, std::function<void()> settle = [] {})
+      : progress_(std::move(progress)), settle_(std::move(settle)) {}
 
-  /// Runs `work` and books its time under `name`, with `flops` floating-point operations of this rank.
+  /// Runs `work`, waits until it is done, and books its time under `name`, with `flops` floating-point
+  /// operations of this rank.
   template <typename Work>
   auto phase(const std::string& name, double flops, Work&& work) {
     const Clock clock(*this, name, flops);
-    return work();
+    if constexpr (std::is_void_v<decltype(work())>) {
+      work();
+      settle_();
+    } else {
+      auto result = work();
+      settle_();
+      return result;
+    }
   }
 
   /// What all the work is expected to take; may be said again when it is known better.
@@ -64,6 +76,7 @@ class WorkLog {
   void show() const;
 
   ProgressSink progress_;
+  std::function<void()> settle_;
   std::vector<Phase> phases_;
   std::string detail_;
   double expected_ = 0;

@@ -166,6 +166,8 @@ std::function<StreamState()> CudaDevice::state_of_stream() const {
 DeviceDescription CudaDevice::description() const {
   cudaDeviceProp properties{};
   check_cuda(cudaGetDeviceProperties(&properties, ordinal_), "cudaGetDeviceProperties", name_);
+  // What LibTorch's pool holds for nobody counts as free, once it is given back.
+  c10::cuda::CUDACachingAllocator::emptyCache();
   std::size_t free = 0, total = 0;
   check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo", name_);
   return {properties.name, uuid_text(properties.uuid), static_cast<std::int64_t>(total),
