@@ -1,5 +1,7 @@
 #include "weft/app/pipeline.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -13,6 +15,7 @@
 #include "weft/io/files.hpp"
 #include "weft/ops/run_lock.hpp"
 
+#include "app/gpu_check.hpp"
 #include "app/training.hpp"
 
 namespace weft {
@@ -43,6 +46,19 @@ std::string differences(const RunFolder& folder, const Config& config, Stage sta
     }
   }
   return found.empty() ? "a file that it names has changed" : fmt::format("{}", fmt::join(found, ", "));
+}
+
+/// Stages as a text, for broadcast_text.
+std::string as_text(const std::vector<Stage>& stages) {
+  std::string text;
+  for (const Stage stage : stages) text += static_cast<char>(stage);
+  return text;
+}
+
+std::vector<Stage> as_stages(const std::string& text) {
+  std::vector<Stage> stages;
+  for (const char letter : text) stages.push_back(static_cast<Stage>(letter));
+  return stages;
 }
 
 bool to_redo(const Request& request, Stage stage) { return request.redo && *request.redo <= stage; }
@@ -83,10 +99,6 @@ void check_request(const StageContext& context, const Request& request) {
                      fmt::format("{} replicas for {} ranks", config.training.replicas, ranks),
                      "a divisor of the number of ranks", "change training.replicas or the number of ranks"});
   }
-  if (config.device == Device::cuda) {
-    throw UserError(
-        {"device", "cuda", "auto or cpu: this version computes on the CPU only", "set device: auto"});
-  }
   if (request.covers(Stage::train)) check_training(config, context.folder);
 }
 
@@ -95,6 +107,20 @@ void check_ownership(const RunFolder& folder) {
   if (!std::filesystem::exists(folder.config()) || is_resolved(folder.config())) return;
   throw UserError({folder.config().string(), "not written by weft", "a new folder, or one of an earlier run",
                    "use another --output"});
+}
+
+/// What the ranks compute on, in lines for the log. @collective
+/// @throws UserError on all ranks where a GPU lacks memory for what is to be done.
+std::vector<std::string> check_devices(const StageContext& context, const Request& request) {
+  if (context.device.is_host())
+    return {context.why_host.empty() ? "on the CPU" : "on the CPU: " + context.why_host};
+  std::string names;
+  collectively(context.world, [&] {
+    if (context.world.rank() != 0) return;
+    check_ownership(context.folder);
+    names = as_text(plan(context.folder, context.config, request));
+  });
+  return check_gpus(context, as_stages(broadcast_text(context.world, names)));
 }
 
 bool is_new(const RunFolder& folder) {
@@ -141,24 +167,26 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
 void run_pipeline(const StageContext& context, const Request& request) {
   Communicator& world = context.world;
   std::optional<RunLock> lock;
-  std::string planned;
+  std::string names;
+  collectively(world, [&] { check_request(context, request); });
+  const std::vector<std::string> devices = check_devices(context, request);
   collectively(world, [&] {
-    check_request(context, request);
     if (world.rank() != 0) return;
     // A mistake leaves no new folder behind: it is planned for before it is made, and again under the lock.
     if (is_new(context.folder)) plan(context.folder, context.config, request);
     make_folders(context.folder.path);
     lock.emplace(context.folder.path);
-    for (const Stage stage : prepare_folder(context, request)) planned += static_cast<char>(stage);
+    names = as_text(prepare_folder(context, request));
   });
-  planned = broadcast_text(world, planned);
+  const std::vector<Stage> planned = as_stages(broadcast_text(world, names));
   log_info("weft {}, {} x {} threads, {}", version_line(),
            world.size() == 1 ? "1 rank" : fmt::format("{} ranks", world.size()), context.threads,
            context.folder.path.string());
+  for (const std::string& line : devices) log_info("{}", line);
 
   for (const Stage stage : kStages) {
     if (!request.covers(stage)) continue;
-    if (planned.find(static_cast<char>(stage)) != std::string::npos) {
+    if (std::ranges::find(planned, stage) != planned.end()) {
       run_stage(context, stage);
     } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
       log_info("simulate: not needed, data.path is {}", context.config.data.path.string());

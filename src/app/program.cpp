@@ -16,9 +16,13 @@
 #include "weft/comm/mpi_communicator.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/version.hpp"
+#include "weft/device/device_choice.hpp"
 #include "weft/io/files.hpp"
 #include "weft/io/hdf5.hpp"
+#include "weft/model/out_of_memory.hpp"
+#include "weft/model/tensor_kernels.hpp"
 #include "weft/model/threads.hpp"
+#include "weft/ops/host_name.hpp"
 #include "weft/ops/launcher_check.hpp"
 #include "weft/ops/memory.hpp"
 #include "weft/ops/progress_line.hpp"
@@ -91,18 +95,35 @@ Config agreed_config(Communicator& world, const CommandLine& line) {
   return config;
 }
 
-void run_stages(const MpiSession& session, Communicator& world, const CommandLine& line) {
-  if (world.rank() == 0) log_to_terminal(line.log_level);
-  collectively(world, [&] { check_launcher(world.size()); });
-  const Config config = agreed_config(world, line);
+/// What this rank computes on: the host for stages that only look at results. @collective
+ChosenDevice open_device(const MpiSession& session, Communicator& world, const Config& config,
+                         const Request& request) {
+  const bool computes = request.covers(Stage::simulate) || request.covers(Stage::train);
+  const RankPlace place{world.rank(), host_name(), session.rank_on_this_node(), session.ranks_on_this_node()};
+  ChosenDevice chosen = choose_device(world, computes ? config.device : DeviceKind::cpu, place,
+                                      {survey_cuda, open_cuda_device});
+  if (!chosen.device->is_host()) serve_tensors(*chosen.device);
+  return chosen;
+}
+
+void run_stages(const MpiSession& session, Communicator& control, const CommandLine& line) {
+  if (control.rank() == 0) log_to_terminal(line.log_level);
+  collectively(control, [&] { check_launcher(control.size()); });
+  const Config config = agreed_config(control, line);
   const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
   const int threads = choose_threads(config, session.ranks_on_this_node());
   set_threads(threads);
   return_freed_memory();
+  const ChosenDevice chosen = open_device(session, control, config, line.request);
+  Device& device = *chosen.device;
+  const std::unique_ptr<Communicator> connected = device.connect(session.world());
+  Communicator& world = *connected;
 
   ProgressLine progress;
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
-  run_pipeline({world, config, folder, threads, shows ? progress.sink() : ProgressSink()}, line.request);
+  run_pipeline(
+      {device, world, config, folder, threads, shows ? progress.sink() : ProgressSink(), chosen.why_host},
+      line.request);
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
   if (line.request.covers(Stage::train) || line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
@@ -112,7 +133,7 @@ constexpr double kPatience_s = 5;
 
 /// What all ranks know of is said once, by rank 0, and all end in order; otherwise the rank that failed
 /// speaks and ends the others, which may be waiting for it.
-int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const char* what) {
+int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const std::string& what) {
   if (session.everyone_arrives(kPatience_s)) {
     if (world.rank() == 0) fmt::print(stderr, "weft: {}\n", what);
     return code(exit_code);
@@ -143,6 +164,13 @@ int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
                 "trajectories or "
                 "frames a batch");
   } catch (const std::exception& error) {
+    if (const auto words = words_of_out_of_memory(error)) {
+      return fail(
+          session, *world, ExitCode::user_mistake,
+          *words +
+              "; start more ranks, each with a GPU of its own, or take fewer neurons, trajectories or "
+              "frames a batch");
+    }
     return fail(session, *world, ExitCode::failure, error.what());
   }
 }

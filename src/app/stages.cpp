@@ -68,7 +68,7 @@ double simulate(const StageContext& context) {
   Communicator& world = context.world;
   const SimulationConfig& config = context.config.simulation;
   const std::filesystem::path folder = context.folder.data_under_way();
-  Simulator simulator(world, config, context.config.seed);
+  Simulator simulator(context.device, world, config, context.config.seed);
   const RowPartition& partition = simulator.partition();
   const DatasetInfo info = describe(context.config);
 
@@ -117,7 +117,8 @@ double train(const StageContext& context) {
   });
   TrainingData data = load_training_data(grid.rows(), *dataset);
   const RowPartition partition = data.partition;
-  const std::unique_ptr<Trainer> trainer = make_trainer(grid, config, std::move(groups), std::move(data));
+  const std::unique_ptr<Trainer> trainer =
+      make_trainer(context.device, grid, config, std::move(groups), std::move(data));
   const auto start = std::chrono::steady_clock::now();
   trainer->train(context.progress);
   const double seconds = seconds_since(start);
@@ -144,6 +145,8 @@ double peak_bytes_of_ranks(Communicator& world) {
   return *std::max_element(peaks.begin(), peaks.end());
 }
 
+std::string device_name(const Device& device) { return device.is_host() ? "cpu" : device.description().name; }
+
 /// metrics.json: what the evaluation and the training found, how long the stages took, and what made it.
 nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metrics,
                                 const CheckpointInfo& training, const std::string& dataset, double peak) {
@@ -163,7 +166,8 @@ nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metr
                            {"method", training.method},
                            {"ranks", context.world.size()},
                            {"threads_per_rank", context.threads},
-                           {"host", host_name()}};
+                           {"host", host_name()},
+                           {"device", device_name(context.device)}};
   metrics["name"] = context.config.name;
   return metrics;
 }

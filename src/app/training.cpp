@@ -50,6 +50,10 @@ DataInView recorded_data(const fs::path& file) {
   return data;
 }
 
+DataInView data_in_view(const Config& config) {
+  return config.data.path.empty() ? simulated_data(config.simulation) : recorded_data(config.data.path);
+}
+
 /// The types of the truth, numbered without gaps.
 std::vector<std::int64_t> groups_by_type(const fs::path& dataset) {
   std::vector<std::int64_t> groups = Truth(dataset).types().neuron_type;
@@ -150,9 +154,13 @@ std::string method_name(TrainingMethod method) {
   throw InternalError("an unknown training method");
 }
 
+DataSize data_size(const Config& config) {
+  const DataInView data = data_in_view(config);
+  return {data.neurons, data.frames, data.fitted_frames, count_groups(config.training, data)};
+}
+
 void check_training(const Config& config, const RunFolder& folder) {
-  const DataInView data =
-      config.data.path.empty() ? simulated_data(config.simulation) : recorded_data(config.data.path);
+  const DataInView data = data_in_view(config);
   if (config.training.method == TrainingMethod::adam) return check_adam(config.training, data, folder);
   check_varpro(config.training, data);
 }
@@ -164,14 +172,15 @@ std::vector<std::int64_t> psi_groups(const TrainingConfig& training, const fs::p
   return file.empty() ? groups_by_type(dataset) : read_group_file(file, neurons);
 }
 
-std::unique_ptr<Trainer> make_trainer(const ProcessGrid& grid, const Config& config,
+std::unique_ptr<Trainer> make_trainer(Device& device, const ProcessGrid& grid, const Config& config,
                                       std::vector<std::int64_t> groups, TrainingData data) {
   if (config.training.method == TrainingMethod::varpro) {
-    return std::make_unique<VarproSolver>(grid, std::move(data), config.training, std::move(groups),
+    return std::make_unique<VarproSolver>(device, grid, std::move(data), config.training, std::move(groups),
                                           config.seed);
   }
   SignalGnn model = start_model(grid, config, data.partition);
-  return std::make_unique<AdamTrainer>(grid, std::move(data), std::move(model), config.training, config.seed);
+  return std::make_unique<AdamTrainer>(device, grid, std::move(data), std::move(model), config.training,
+                                       config.seed);
 }
 
 }  // namespace weft

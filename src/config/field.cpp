@@ -69,6 +69,13 @@ Fault take_choice(const Scalar& scalar, Choice& target) {
   return fmt::format("{} is none of them", excerpt(scalar.text));
 }
 
+Fault take_yes_or_no(const Scalar& scalar, bool& target) {
+  if (scalar.quoted || (scalar.text != "true" && scalar.text != "false"))
+    return fmt::format("{} is neither true nor false", excerpt(scalar.text));
+  target = scalar.text == "true";
+  return std::nullopt;
+}
+
 Fault take_optional(const Key& key, const Scalar& scalar, std::optional<double>& target) {
   if (scalar.text == key.absent) {
     target.reset();
@@ -101,10 +108,10 @@ std::string join_words() {
 
 }  // namespace
 
-Words<Device> words_of(Device) {
-  static constexpr std::array words{std::pair{Device::automatic, std::string_view("auto")},
-                                    std::pair{Device::cpu, std::string_view("cpu")},
-                                    std::pair{Device::cuda, std::string_view("cuda")}};
+Words<DeviceKind> words_of(DeviceKind) {
+  static constexpr std::array words{std::pair{DeviceKind::automatic, std::string_view("auto")},
+                                    std::pair{DeviceKind::cpu, std::string_view("cpu")},
+                                    std::pair{DeviceKind::cuda, std::string_view("cuda")}};
   return words;
 }
 
@@ -151,6 +158,8 @@ std::optional<std::string> assign(const Key& key, Field field, const Scalar& sca
         using T = std::remove_pointer_t<decltype(target)>;
         if constexpr (is_choice<T>) {
           return take_choice(scalar, *target);
+        } else if constexpr (std::is_same_v<T, bool>) {
+          return take_yes_or_no(scalar, *target);
         } else if constexpr (std::is_integral_v<T>) {
           return take_whole(key.range, scalar, *target);
         } else if constexpr (std::is_same_v<T, double>) {
@@ -196,6 +205,8 @@ std::string type_of(const Key& key) {
         using T = std::remove_pointer_t<decltype(value)>;
         if constexpr (is_choice<T>)
           return join_words<T>();
+        else if constexpr (std::is_same_v<T, bool>)
+          return "true, false";
         else if constexpr (std::is_integral_v<T>)
           return "whole number";
         else if constexpr (std::is_same_v<T, double>)

@@ -14,7 +14,7 @@ namespace weft {
 template <typename Choice>
 using Words = std::span<const std::pair<Choice, std::string_view>>;
 
-Words<Device> words_of(Device);
+Words<DeviceKind> words_of(DeviceKind);
 Words<ConnectivityDistribution> words_of(ConnectivityDistribution);
 Words<TrainingMethod> words_of(TrainingMethod);
 

@@ -30,8 +30,8 @@ const std::vector<Key>& keys() {
        kEveryStage,
        "Decides every random number of the run."},
       {"device", WEFT_FIELD(c.device), kAny, kNoStage,
-       "Where the work is done: `auto` and `cpu` are the CPU; `cuda` is refused, this version has no GPU "
-       "backend yet."},
+       "Where the work is done: `cpu`; `cuda`, one GPU for each rank, refused where a rank has none; `auto`, "
+       "GPUs where every rank has one of its own, else the CPU. [gpu.md](gpu.md) says who gets which."},
       {"threads",
        WEFT_FIELD(c.threads),
        {.low = 0, .high = 4096},
@@ -144,6 +144,9 @@ const std::vector<Key>& keys() {
        "Of `varpro`: presynaptic groups with a psi of their own: `types` for the types of the simulation, or "
        "a text "
        "file with the group number of one neuron a line; empty: all share one psi."},
+      {"training.tf32", WEFT_FIELD(c.training.tf32), kAny, kTrain,
+       "Of `varpro` on a GPU: matrix products by tensor cores, which round each float32 factor to 10 bits of "
+       "mantissa: faster, and less exact. Without effect on the CPU."},
 
       {"training.learning_rate.connectivity", WEFT_FIELD(c.training.learning_rate.connectivity), kNotNegative,
        kTrain, "Of W."},

@@ -54,8 +54,11 @@ TEST_F(ConfigMistakes, AnOverrideOfNoKey) {
   expect_mistake(run({"--set", "training.steps"}), {"--set", "key.path=value"});
 }
 
-TEST_F(ConfigMistakes, AGpu) {
-  expect_mistake(run({"--set", "device=cuda"}), {"device: cuda", "auto or cpu", "set device: auto"});
+TEST_F(ConfigMistakes, AGpuWhereThereIsNone) {
+  for (const int ranks : {1, 3}) {
+    expect_mistake(run({"--set", "device=cuda"}, ranks),
+                   {"device: cuda, but ", "expected a GPU of its own for every rank", "set device: cpu"});
+  }
 }
 
 /// The options of a closed-form training, and some more.

@@ -64,6 +64,11 @@ TEST_F(WholeRun, TellsItsStagesAndEndsWithMetricsAndPlaces) {
               AllOf(HasSubstr("simulate done"), HasSubstr("report done")));
 }
 
+TEST_F(WholeRun, TellsThatItComputesOnTheCpuAndWhy) {
+  EXPECT_THAT(result->err, HasSubstr("\non the CPU: "));
+  EXPECT_EQ(metrics_of(run()).at("provenance").at("device"), "cpu");
+}
+
 TEST_F(WholeRun, SavesTheResolvedConfig) {
   const std::string text = read_text(run() / "config.yaml");
   EXPECT_THAT(text, StartsWith("# Resolved by weft "));
@@ -96,7 +101,7 @@ TEST_F(WholeRun, MeasuresWhatTheDocumentsSay) {
     ASSERT_TRUE(metrics.contains(where)) << name;
     EXPECT_TRUE(metrics.at(where).is_number() && std::isfinite(metrics.at(where).get<double>())) << name;
   }
-  for (const char* name : {"version", "commit", "config_hash", "dataset", "method", "host"})
+  for (const char* name : {"version", "commit", "config_hash", "dataset", "method", "host", "device"})
     EXPECT_FALSE(metrics.at("provenance").at(name).get<std::string>().empty()) << name;
   EXPECT_GT(metrics.at("memory").at("peak_bytes_max_rank"), 10'000'000);
 }

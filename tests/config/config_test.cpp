@@ -24,13 +24,14 @@ TEST(Config, AnEmptyFileIsAllDefaults) {
   const Config config = parse_config("", "empty.yaml");
   EXPECT_EQ(config.name, "empty");
   EXPECT_EQ(config.seed, 42u);
-  EXPECT_EQ(config.device, Device::automatic);
+  EXPECT_EQ(config.device, DeviceKind::automatic);
   EXPECT_EQ(config.simulation.neurons, 1000);
   EXPECT_FALSE(config.simulation.connectivity.exponent.has_value());
   EXPECT_TRUE(config.data.path.empty());
   EXPECT_FALSE(config.simulation.derivative_snr_db.has_value());
   EXPECT_EQ(config.training.method, TrainingMethod::varpro);
   EXPECT_TRUE(config.training.psi_groups.empty());
+  EXPECT_FALSE(config.training.tf32);
   EXPECT_EQ(config.training.learning_rate.psi, 5e-5);
 }
 

@@ -42,13 +42,14 @@ training:
   psi_splines: 16
   phi_splines: 4
   psi_groups: types
+  tf32: true
   learning_rate: {embedding: 7.5e-4}
   loss: {l1: 1e-5, l2: 2}
 )",
                                      "c.yaml");
   EXPECT_EQ(config.name, "all");
   EXPECT_EQ(config.seed, std::numeric_limits<std::uint64_t>::max());
-  EXPECT_EQ(config.device, Device::cuda);
+  EXPECT_EQ(config.device, DeviceKind::cuda);
   EXPECT_EQ(config.threads, 3);
   EXPECT_EQ(config.simulation.burn_in, 107);
   EXPECT_EQ(config.simulation.noise, 0.5);
@@ -71,6 +72,7 @@ training:
   EXPECT_EQ(config.training.psi_splines, 16);
   EXPECT_EQ(config.training.phi_splines, 4);
   EXPECT_EQ(config.training.psi_groups, "types");
+  EXPECT_TRUE(config.training.tf32);
   EXPECT_EQ(config.training.learning_rate.embedding, 7.5e-4);
   EXPECT_EQ(config.training.loss.l1, 1e-5);
   EXPECT_EQ(config.training.loss.l2, 2);
@@ -164,6 +166,14 @@ TEST(Reader, AChoiceNamesTheOthers) {
                  {"\"big\" is not a number", "auto or a number"});
   expect_refused("simulation: {derivative_snr_db: auto}",
                  {"\"auto\" is not a number", "none or a number, -100 to 200", "default is none"});
+}
+
+TEST(Reader, ASwitchIsTrueOrFalse) {
+  EXPECT_FALSE(parse_config("training: {tf32: false}", "c.yaml").training.tf32);
+  for (const std::string text : {"1", "yes", "'true'", "True"}) {
+    expect_refused("training: {tf32: " + text + "}",
+                   {"training.tf32", "is neither true nor false", "one of true, false", "default is false"});
+  }
 }
 
 TEST(Reader, ANameMustBeAbleToNameAFolder) {

@@ -17,11 +17,12 @@ void change(const Field& field) {
     void operator()(std::int64_t* v) const { ++*v; }
     void operator()(std::uint64_t* v) const { ++*v; }
     void operator()(int* v) const { ++*v; }
+    void operator()(bool* v) const { *v = !*v; }
     void operator()(double* v) const { *v = 0.5 * *v + 0.125; }
     void operator()(std::optional<double>* v) const { *v = 0.55; }
     void operator()(std::string* v) const { *v += "x"; }
     void operator()(std::filesystem::path* v) const { *v += "x"; }
-    void operator()(Device* v) const { *v = Device::cuda; }
+    void operator()(DeviceKind* v) const { *v = DeviceKind::cuda; }
     void operator()(ConnectivityDistribution* v) const { *v = ConnectivityDistribution::gaussian; }
     void operator()(TrainingMethod* v) const { *v = TrainingMethod::adam; }
   };

@@ -72,15 +72,16 @@ struct TrainingConfig {
   std::int64_t psi_splines = 48;        ///< varpro: K, cubic B-splines of psi, of each group
   std::int64_t phi_splines = 40;        ///< varpro: M, cubic B-splines of each phi
   std::filesystem::path psi_groups;     ///< varpro: groups with a psi of their own: "", "types" or a file
+  bool tf32 = false;                    ///< varpro on a GPU: products from factors rounded to 10 bits
 };
 
-enum class Device { automatic, cpu, cuda };
+enum class DeviceKind { automatic, cpu, cuda };
 
 /// A whole run, as resolved: every key has its value.
 struct Config {
   std::string name;
   std::uint64_t seed = 42;
-  Device device = Device::automatic;
+  DeviceKind device = DeviceKind::automatic;
   int threads = 0;  ///< of each rank; 0: the cores of the machine shared out over its ranks
   SimulationConfig simulation;
   DataConfig data;
