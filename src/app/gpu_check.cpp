@@ -99,9 +99,10 @@ std::vector<RankOnGpu> gather_lines(Communicator& world, const RankOnGpu& own) {
 }  // namespace
 
 std::vector<std::string> check_gpus(const StageContext& context, std::span<const Stage> stages) {
-  const DeviceDescription gpu = context.device.description();
+  DeviceDescription gpu;
   std::vector<GpuStage> computing;
   collectively(context.world, [&] {
+    gpu = context.device.description();
     computing = stages_on_gpus(context, stages);
     for (const GpuStage& stage : computing) require_memory(context, stage, gpu);
   });

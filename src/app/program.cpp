@@ -19,7 +19,7 @@
 #include "weft/device/device_choice.hpp"
 #include "weft/io/files.hpp"
 #include "weft/io/hdf5.hpp"
-#include "weft/model/out_of_memory.hpp"
+#include "weft/model/device_failure.hpp"
 #include "weft/model/tensor_kernels.hpp"
 #include "weft/model/threads.hpp"
 #include "weft/ops/host_name.hpp"
@@ -164,13 +164,8 @@ int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
                 "trajectories or "
                 "frames a batch");
   } catch (const std::exception& error) {
-    if (const auto words = words_of_out_of_memory(error)) {
-      return fail(
-          session, *world, ExitCode::user_mistake,
-          *words +
-              "; start more ranks, each with a GPU of its own, or take fewer neurons, trajectories or "
-              "frames a batch");
-    }
+    if (const auto words = words_of_device_failure(error))
+      return fail(session, *world, ExitCode::user_mistake, *words);
     return fail(session, *world, ExitCode::failure, error.what());
   }
 }

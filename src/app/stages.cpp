@@ -57,10 +57,14 @@ DatasetInfo describe(const Config& config) {
   return info;
 }
 
-/// Removes what a simulation that failed has written, which may be what filled the disk, and lets the failure
-/// pass on. The writers must be gone, for they hold the space. @collective
+/// Removes what a simulation that failed has written, which may be what filled the disk. Local, for the
+/// failure may be that of one rank alone; the others' writers give their space back when they end.
 void discard_data_under_way(const StageContext& context) {
-  on_first_rank(context.world, [&] { remove_tree(context.folder.data_under_way()); });
+  if (context.world.rank() != 0) return;
+  try {
+    remove_tree(context.folder.data_under_way());
+  } catch (const UserError&) {  // what made the simulation fail is on its way already
+  }
 }
 
 /// Seconds of the main loop: for a simulation the steps and the writing of their frames.
@@ -91,7 +95,7 @@ double simulate(const StageContext& context) {
         context.progress);
     seconds = seconds_since(start);
     collectively(world, [&] { writer->close(); });
-  } catch (const UserError&) {  // which all ranks share
+  } catch (const UserError&) {
     writer.reset();
     discard_data_under_way(context);
     throw;

@@ -127,6 +127,11 @@ std::span<const float> SimulationEngine::fetch_state() {
 
 HostFrames SimulationEngine::fetch_frames(std::int64_t count) {
   HostFrames block{.capacity = capacity_, .own = own_};
+  if (count == capacity_) {  // all trajectories lie side by side
+    block.activity = activity_.fetch(0, activity_.count());
+    block.derivative = derivative_.fetch(0, derivative_.count());
+    return block;
+  }
   for (std::int64_t s = 0; s < trajectories_; ++s) {
     const std::int64_t first = s * capacity_ * own_;
     block.activity = activity_.fetch(first, count * own_) - first;

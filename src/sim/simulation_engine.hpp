@@ -42,6 +42,8 @@ class SimulationEngine {
   /// Takes one step or two, not more than `most`; returns how many. @collective
   std::int64_t advance(std::int64_t most);
 
+  /// Waits until all steps so far are done.
+  void settle() { device_.synchronize(); }
   /// The activity now, (S x own), after all steps so far.
   std::span<const float> fetch_state();
   /// The first `count` frames of the block, after all steps so far: x and f(x) before each step.

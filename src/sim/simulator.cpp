@@ -21,6 +21,9 @@ namespace weft {
 namespace {
 
 constexpr double kInitialDeviation = 5;
+/// Steps that a GPU may have before it: a full queue would be waited for where no failure of another rank
+/// ends the wait.
+constexpr std::int64_t kStepsUnderWay = 256;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 constexpr std::align_val_t kCacheLine{64};
@@ -135,6 +138,7 @@ void Simulator::Impl::take_block(std::int64_t step, std::int64_t count) {
     const std::int64_t steps = engine->advance(count - taken);
     taken += steps;
     done.done += steps;
+    if (taken / kStepsUnderWay != (taken - steps) / kStepsUnderWay) engine->settle();
     if (progress) progress(done);
   }
   agree_all_finite(step, count);

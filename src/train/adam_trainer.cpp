@@ -12,6 +12,7 @@
 #include "weft/core/error.hpp"
 #include "weft/model/tensor_kernels.hpp"
 #include "weft/model/tensor_view.hpp"
+#include "weft/train/memory_needs.hpp"
 
 #include "train/tensor_vectors.hpp"
 
@@ -109,9 +110,10 @@ AdamTrainer::AdamTrainer(Device& device, const ProcessGrid& grid, TrainingData d
   frames_ = at::zeros({schedule_.entries}, whole);
   factors_ = at::zeros({kTrainedParts, 2}, exact);
   losses_ = at::zeros({schedule_.window, 3}, exact);
-  // W, m and v are there by now; a part of the rest is for the step's own tensors.
-  batches_ = std::make_unique<BatchSource>(device, data, schedule_.entries, schedule_.window,
-                                           usable_bytes(device.description().free_bytes));
+  // W, m and v are there by now; of the rest the step takes its part first.
+  const std::int64_t room = usable_bytes(device.description().free_bytes) -
+                            gradient_work_bytes(config, partition_.rows(), model_.rows());
+  batches_ = std::make_unique<BatchSource>(device, data, schedule_.entries, schedule_.window, room);
   if (batches_->is_resident())
     choices_ = index_of(usable_).to(whole.device(), at::kLong, false, /*copy=*/true);
 }
@@ -147,8 +149,9 @@ std::int64_t AdamTrainer::steps_to_look(std::int64_t from) const {
   return count;
 }
 
-/// Starts so many steps. The first ever, and those after a flush, are taken as they are: they have no step of
-/// W to make up for, which the recorded one has.
+/// Starts so many steps. The first, and those after a flush, are taken as they are: they have no step of W to
+/// make up for, which the recorded one has. So is one more, for kernels and libraries are set up at their
+/// first call, which must not be in a recording.
 void AdamTrainer::run_steps(std::int64_t count) {
   for (std::int64_t k = 0; k < count; ++k) {
     if (config_.epoch_steps > 0 && steps_done_ > 0 && steps_done_ % config_.epoch_steps == 0) begin_epoch();
@@ -156,10 +159,11 @@ void AdamTrainer::run_steps(std::int64_t count) {
       begin_step(/*draws=*/true);
       take_step();
     };
-    if (connectivity_.waits()) {
+    if (connectivity_.waits() && warm_) {
       if (!recorded_) recorded_ = device_.record(whole_step);
       recorded_->replay();
     } else {
+      warm_ = connectivity_.waits();
       whole_step();
     }
     ++steps_done_;

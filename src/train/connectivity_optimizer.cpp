@@ -12,11 +12,6 @@
 namespace weft {
 namespace {
 
-template <typename T>
-RowBlock<const T> rows_of(const at::Tensor& w) {
-  return {w.const_data_ptr<T>(), w.size(0), w.size(1), w.stride(0)};
-}
-
 /// The numbers of `from`, in the memory of `to` where they fit.
 void copy_over(at::Tensor& to, const at::Tensor& from) {
   if (to.defined() && to.sizes() == from.sizes()) {
@@ -64,9 +59,9 @@ at::Tensor ConnectivityOptimizer::backward(const at::Tensor& g) const {
 
 void ConnectivityOptimizer::step(const at::Tensor& g, const at::Tensor& psi, const at::Tensor& factors) {
   flush();
-  require(
-      g.is_contiguous() && psi.is_contiguous() && g.size(0) == psi.size(0) && g.size(1) == connectivity_.size(0) && psi.size(1) == connectivity_.size(1),
-      "the factors of W's gradient do not fit W");
+  require(g.is_contiguous() && psi.is_contiguous() && g.size(0) == psi.size(0) &&
+              g.size(1) == connectivity_.size(0) && psi.size(1) == connectivity_.size(1),
+          "the factors of W's gradient do not fit W");
   require(factors.numel() == 2 && factors.scalar_type() == at::kDouble, "two Adam factors");
   copy_over(g_, g);
   copy_over(psi_, psi);

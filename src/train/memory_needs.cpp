@@ -36,11 +36,7 @@ std::int64_t numbers_of_step(const TrainingConfig& training, std::int64_t neuron
 
 MemoryNeed gradient_need(const TrainingConfig& training, const DataSize& data, std::int64_t shards) {
   const std::int64_t n = most_rows(data.neurons, shards);
-  const std::int64_t weights = 3 * data.neurons * n;
-  const std::int64_t waiting = training.batch_size * (data.neurons + n);
-  // A step runs once by itself before it is recorded, and what it took then is kept.
-  const std::int64_t step = 2 * numbers_of_step(training, data.neurons, n);
-  const std::int64_t bytes = kFloat * (weights + waiting + step) + kLibraryBytes;
+  const std::int64_t bytes = kFloat * 3 * data.neurons * n + gradient_work_bytes(training, data.neurons, n);
   const std::int64_t staged = 2 * kDeviceWindow * (training.batch_size / training.replicas);
   return {bytes + 2 * kFloat * staged * n, bytes + 2 * kFloat * data.frames * n};
 }
@@ -65,6 +61,13 @@ MemoryNeed closed_form_need(const TrainingConfig& training, const DataSize& data
 }
 
 }  // namespace
+
+std::int64_t gradient_work_bytes(const TrainingConfig& training, std::int64_t neurons, std::int64_t rows) {
+  const std::int64_t waiting = training.batch_size * (neurons + rows);
+  // Steps run by themselves before one is recorded, and what they took then is kept.
+  const std::int64_t step = 2 * numbers_of_step(training, neurons, rows);
+  return kFloat * (waiting + step) + kLibraryBytes;
+}
 
 MemoryNeed simulation_need(const SimulationConfig& simulation, std::int64_t ranks) {
   const std::int64_t n = most_rows(simulation.neurons, ranks);

@@ -26,11 +26,6 @@ void for_parts(at::Tensor& values, Work work) {
   }
 }
 
-template <typename T>
-RowBlock<const T> rows_of(const at::Tensor& a) {
-  return {a.const_data_ptr<T>(), a.size(0), a.size(1), a.stride(0)};
-}
-
 void require_alike(const at::Tensor& a, const at::Tensor& b) {
   require(a.dim() == 2 && a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() &&
               (a.size(1) <= 1 || (a.stride(1) == 1 && b.stride(1) == 1)),

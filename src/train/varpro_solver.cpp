@@ -138,23 +138,29 @@ void VarproSolver::solve_in_form(const FrameChoice& frames, WorkLog& log) {
                    solve_rows_flops(grid_, neurons, fitted, 1));
   search_ = find_psi(grid_, *signals_, frames, options, log);
   shapes_ = log.phase("psi: shapes of phi", 0, [&] { return agreed_shapes(); });
+  place_series(shapes_.count());
   log.expect_flops(log.flops() + solve_rows_flops(grid_, neurons, fitted, shapes_.count()));
   log.say(fmt::format("rows: {} shapes of phi", shapes_.count()));
   solution_ = solve_rows(grid_, *signals_, frames, {search_.psi, search_.psi_error}, shapes_, form_, log);
 }
 
-/// On the device, if it has room for them and all that is to be made of them.
-void VarproSolver::place_series() {
+/// On the device, if it has room for them and for all that is made of them with so many shapes of phi.
+/// Returns the bytes that this takes there.
+std::int64_t VarproSolver::place_series(std::int64_t shapes) {
   ClosedFormSize size =
       closed_form_size(grid_, *signals_, outlook_.frames, search_options(config_, form_, seed_));
+  size.shapes = std::max<std::int64_t>(1, shapes);
   size.series_on_host = !device_.is_host() && closed_form_bytes(size) > usable_bytes(room_);
   signals_->compute_on(torch_device(device_), !size.series_on_host);
   out_of_core_ = size.series_on_host;
+  return closed_form_bytes(size);
+}
+
+void VarproSolver::announce(std::int64_t bytes) const {
   if (grid_.world().rank() != 0) return;
   log_info("closed form: {} neurons, {} frames to fit, {} held out; {}, about {:.2g} GB a rank{}",
-           outlook_.neurons, outlook_.frames, held_out_, name_of(form_),
-           1e-9 * static_cast<double>(closed_form_bytes(size)),
-           size.series_on_host ? ", without the series, which stay on the host" : "");
+           outlook_.neurons, outlook_.frames, held_out_, name_of(form_), 1e-9 * static_cast<double>(bytes),
+           out_of_core_ ? ", without the series, which stay on the host" : "");
 }
 
 void VarproSolver::solve(WorkLog& log) {
@@ -163,7 +169,7 @@ void VarproSolver::solve(WorkLog& log) {
     outlook_.frames = std::ssize(frames.fit);
     held_out_ = std::ssize(frames.held_out);
     require_enough(outlook_);
-    place_series();
+    announce(place_series(1));
     const std::size_t phases_before = log.phases().size();
     try {
       solve_in_form(frames, log);

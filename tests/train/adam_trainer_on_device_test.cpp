@@ -14,6 +14,7 @@
 
 #include "assembly.hpp"
 #include "support/device_under_test.hpp"
+#include "support/device_with_room.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "support/user_error.hpp"
@@ -23,33 +24,6 @@ namespace {
 
 constexpr std::int64_t kNeurons = Assembly::neurons;
 constexpr std::int64_t kWindow = kDeviceWindow;
-
-/// The device under test, with no memory left for the frames.
-class FullDevice final : public Device {
- public:
-  explicit FullDevice(Device& device) : device_(device) {}
-  bool is_host() const override { return device_.is_host(); }
-  std::string torch_name() const override { return device_.torch_name(); }
-  DeviceDescription description() const override {
-    DeviceDescription description = device_.description();
-    description.free_bytes = 0;
-    return description;
-  }
-  const Kernels& kernels() const override { return device_.kernels(); }
-  std::unique_ptr<Communicator> connect(std::unique_ptr<Communicator> control) override {
-    return device_.connect(std::move(control));
-  }
-  DeviceMemory allocate(std::size_t bytes) override { return device_.allocate(bytes); }
-  void copy_in(void* to, const void* from, std::size_t bytes) override { device_.copy_in(to, from, bytes); }
-  void copy_out(void* to, const void* from, std::size_t bytes) override { device_.copy_out(to, from, bytes); }
-  std::unique_ptr<RecordedWork> record(std::function<void()> work) override {
-    return device_.record(std::move(work));
-  }
-  void synchronize() override { device_.synchronize(); }
-
- private:
-  Device& device_;
-};
 
 TrainingConfig config_of(std::int64_t steps, std::int64_t batch) {
   TrainingConfig config;
@@ -118,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Replicas, TrainingOnDevice, testing::Values(1, 2, 4));
 
 TEST(TrainingOnFullDevice, StreamsWhatItsMemoryCannotHold) {
   const TrainingConfig config = config_of(2 * kWindow + 3, 1);
-  FullDevice full(device_under_test());
+  DeviceWithRoom full(0);
   const Trained resident = train(device_under_test(), device_world(), 1, at::kFloat, config);
   const Trained streamed = train(full, device_world(), 1, at::kFloat, config);
   expect_same_bits(streamed.model, resident.model);
@@ -139,7 +113,7 @@ class StepOnDevice : public testing::Test {
 
 TEST_F(StepOnDevice, TakesTheFramesThatItIsGiven) {
   const ProcessGrid host_grid(test_world(), 1);
-  FullDevice full(device_under_test());
+  DeviceWithRoom full(0);
   AdamTrainer there = trainer(device_under_test(), grid_, config_of(10, 2));
   AdamTrainer streamed = trainer(full, grid_, config_of(10, 2));
   AdamTrainer here = trainer(host(), host_grid, config_of(10, 2));

@@ -24,6 +24,7 @@
 #include "model/random_tensor.hpp"
 #include "same_network.hpp"
 #include "support/device_under_test.hpp"
+#include "support/device_with_room.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
@@ -33,31 +34,6 @@ namespace {
 
 constexpr std::int64_t kNeurons = 61;  // not divisible by any number of ranks
 constexpr std::int64_t kAnyRoom = std::numeric_limits<std::int64_t>::max(), kNoRoom = 0;
-
-/// The device under test with so much memory.
-class DeviceWithRoom final : public Device {
- public:
-  explicit DeviceWithRoom(std::int64_t bytes) : bytes_(bytes) {}
-
-  bool is_host() const override { return device_.is_host(); }
-  std::string torch_name() const override { return device_.torch_name(); }
-  DeviceDescription description() const override { return {"", "", bytes_, bytes_}; }
-  const Kernels& kernels() const override { return device_.kernels(); }
-  std::unique_ptr<Communicator> connect(std::unique_ptr<Communicator> control) override {
-    return device_.connect(std::move(control));
-  }
-  DeviceMemory allocate(std::size_t bytes) override { return device_.allocate(bytes); }
-  void copy_in(void* to, const void* from, std::size_t bytes) override { device_.copy_in(to, from, bytes); }
-  void copy_out(void* to, const void* from, std::size_t bytes) override { device_.copy_out(to, from, bytes); }
-  std::unique_ptr<RecordedWork> record(std::function<void()> work) override {
-    return device_.record(std::move(work));
-  }
-  void synchronize() override { device_.synchronize(); }
-
- private:
-  Device& device_ = device_under_test();
-  std::int64_t bytes_;
-};
 
 at::Device there() { return torch_device(device_under_test()); }
 

@@ -52,7 +52,7 @@ class Simulator {
   /// holds x_t and f(x_t), the derivative without the noise of the dynamics; with `derivative_snr_db`, it has
   /// observation noise, sized by the second half of the burn-in (of one step at least). The sink gets every
   /// frame once, in ascending order within a trajectory, in blocks of which all ranks have the same number of
-  /// frames. `progress` gets steps as they are started: a GPU may be behind by a block. Calling it again
+  /// frames. `progress` gets steps as they are started: a GPU may be behind by some hundreds. Calling it again
   /// gives the same frames. @collective
   /// @throws UserError on every rank where an activity is no longer finite (with neuron and step); on every
   /// rank where the sink of any rank throws.

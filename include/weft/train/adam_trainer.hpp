@@ -79,6 +79,7 @@ class AdamTrainer final : public Trainer {
   at::Tensor factors_;   ///< (parts x 2) float64: AdamFactors
   at::Tensor losses_;    ///< (window x 3) float64
 
+  bool warm_ = false;                       ///< a step like the recorded one was taken before
   std::unique_ptr<RecordedWork> recorded_;  ///< one step, after another one
   std::int64_t steps_done_ = 0;
   LossHistory history_;

@@ -37,6 +37,9 @@ MemoryNeed simulation_need(const SimulationConfig& simulation, std::int64_t rank
 /// the closed form is of single precision and one shape of phi.
 MemoryNeed training_need(const TrainingConfig& training, const DataSize& data, std::int64_t shards);
 
+/// Of a gradient step, beside W, its moments and the data, on a rank with so many rows of W.
+std::int64_t gradient_work_bytes(const TrainingConfig& training, std::int64_t neurons, std::int64_t rows);
+
 /// The fewest shards, up to `most`, with which `least_of` is no more than `free_bytes`; 0 where no number is
 /// enough.
 std::int64_t fewest_shards(const std::function<std::int64_t(std::int64_t shards)>& least_of,

@@ -50,7 +50,8 @@ class VarproSolver final : public Trainer {
   void solve(WorkLog& log);
   void solve_in_form(const FrameChoice& frames, WorkLog& log);
   PhiShapes agreed_shapes() const;
-  void place_series();
+  std::int64_t place_series(std::int64_t shapes);
+  void announce(std::int64_t bytes) const;
   bool fall_back(const std::string& reason);
   void assemble();
   void set_latents();
