@@ -34,10 +34,8 @@ void finish_tile(const SimulationStep& step, std::int64_t trajectory, std::int64
     const NeuronConstants neuron{step.gain[row], step.self_coupling[row], step.decay[row]};
     const SteppedNeuron next =
         step_neuron(neuron, x[row], tanh_x[row], input[row], static_cast<float>(step.dt), noise[row - first]);
-    if (step.frames.activity != nullptr) {
-      step.frames.activity[frame + row] = x[row];
-      step.frames.derivative[frame + row] = next.derivative;
-    }
+    step.frames.activity[frame + row] = x[row];
+    step.frames.derivative[frame + row] = next.derivative;
     x[row] = next.x;
     tanh_next[row] = next.tanh_x;
   }

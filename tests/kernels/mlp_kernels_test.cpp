@@ -189,21 +189,26 @@ TYPED_TEST(MlpKernels, OddPlacesInMemoryChangeNothing) {
   EXPECT_EQ(results[0], results[1]);
 }
 
-// More tiles than a GPU's blocks take in one turn.
-TYPED_TEST(MlpKernels, TheGradientOfManyRows) {
+// More tiles than a GPU's 396 blocks take in one turn, in either precision.
+TYPED_TEST(MlpKernels, ManyRows) {
   using T = typename TypeParam::T;
   constexpr std::int64_t kRows = 51'000;
-  const auto parameters = random_values<T>(parameter_count(1), 1, 0.2);
-  const auto input = random_values<T>(kRows, 2), slope = random_values<T>(kRows, 3);
-  std::vector<T> first(kRows * kHidden), second(first.size()), first_gradient(first.size()), output(kRows),
-      gradient(parameters.size());
-  mlp_forward(parameters.data(), 1, input.data(), kRows, first.data(), second.data(), output.data());
-  TypeParam::Kernels::backward(parameters.data(), std::int64_t{1}, input.data(),
-                               static_cast<const T*>(first.data()), static_cast<const T*>(second.data()),
-                               slope.data(), kRows, gradient.data(), first_gradient.data());
-  const SlowMlp slow(parameters, 1, input, slope);
-  expect_near(gradient, slow.gradient, "gradient");
-  expect_near(first_gradient, slow.first_gradient, "gradient of the first layer");
+  for (const std::int64_t inputs : {1, 3}) {
+    SCOPED_TRACE(testing::Message() << inputs << " inputs");
+    const auto parameters = random_values<T>(parameter_count(inputs), 1, 0.2);
+    const auto input = random_values<T>(kRows * inputs, 2), slope = random_values<T>(kRows, 3);
+    std::vector<T> first(kRows * kHidden), second(first.size()), first_gradient(first.size()), output(kRows),
+        gradient(parameters.size());
+    TypeParam::Kernels::forward(parameters.data(), inputs, input.data(), kRows, first.data(), second.data(),
+                                output.data());
+    TypeParam::Kernels::backward(parameters.data(), inputs, input.data(), static_cast<const T*>(first.data()),
+                                 static_cast<const T*>(second.data()), slope.data(), kRows, gradient.data(),
+                                 first_gradient.data());
+    const SlowMlp slow(parameters, inputs, input, slope);
+    expect_near(output, slow.output, "output");
+    expect_near(gradient, slow.gradient, "gradient");
+    expect_near(first_gradient, slow.first_gradient, "gradient of the first layer");
+  }
 }
 
 }  // namespace

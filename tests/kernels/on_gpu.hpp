@@ -118,6 +118,49 @@ inline void begin_step(const TrainingSchedule& schedule, TrainingCounters* count
   on_factors.give_back();
 }
 
+inline void simulation_step(const SimulationStep& step) {
+  const std::int64_t own = step.w.rows, all = step.trajectories * own;
+  const std::int64_t recorded = all * step.frames.capacity;
+  const LentBlock on_w(step.w);
+  const Lent on_gain(step.gain, own), on_self_coupling(step.self_coupling, own), on_decay(step.decay, own);
+  const Lent on_tanh_all(step.tanh_all, step.trajectories * step.w.columns);
+  const Lent on_x(step.x, all),
+      on_tanh_next(step.tanh_next, (step.trajectories - 1) * step.tanh_stride + own);
+  const Lent on_activity(step.frames.activity, recorded), on_derivative(step.frames.derivative, recorded);
+  const Lent on_counter(step.counter, 1);
+  SimulationStep on_step = step;
+  on_step.w = on_w.block();
+  on_step.gain = on_gain.data(), on_step.self_coupling = on_self_coupling.data();
+  on_step.decay = on_decay.data(), on_step.tanh_all = on_tanh_all.data();
+  on_step.x = on_x.data(), on_step.tanh_next = on_tanh_next.data();
+  on_step.frames.activity = on_activity.data(), on_step.frames.derivative = on_derivative.data();
+  on_step.counter = on_counter.data();
+  device_under_test().kernels().simulation_step(on_step);
+  for (const auto* written : {&on_x, &on_tanh_next, &on_activity, &on_derivative}) written->give_back();
+}
+
+inline void set_counter(SimulationCounter* counter, SimulationCounter value) {
+  const Lent on_counter(counter, 1);
+  device_under_test().kernels().set_counter(on_counter.data(), value);
+  on_counter.give_back();
+}
+
+inline void advance_counter(SimulationCounter* counter) {
+  const Lent on_counter(counter, 1);
+  device_under_test().kernels().advance_counter(on_counter.data());
+  on_counter.give_back();
+}
+
+inline void order_by_trajectory(const float* gathered, const std::int64_t* begins, int ranks,
+                                std::int64_t trajectories, std::int64_t neurons, float* tanh_all) {
+  const Lent on_gathered(gathered, trajectories * neurons);
+  const Lent on_begins(begins, ranks + 1);
+  const Lent on_tanh_all(tanh_all, trajectories * neurons);
+  device_under_test().kernels().order_by_trajectory(on_gathered.data(), on_begins.data(), ranks, trajectories,
+                                                    neurons, on_tanh_all.data());
+  on_tanh_all.give_back();
+}
+
 template <typename T>
 void row_dots(RowBlock<const T> a, RowBlock<const T> b, double* out) {
   const LentBlock on_a(a), on_b(b);

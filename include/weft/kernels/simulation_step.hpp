@@ -7,13 +7,14 @@
 
 namespace weft {
 
-/// How far a simulation is. It lies where the kernels' other data do, so that a recorded step can be repeated.
+/// How far a simulation is. It lies where the kernels' other data do, so that a recorded step can be
+/// repeated.
 struct SimulationCounter {
   std::uint64_t step = 0;  ///< since x(0): keys the noise
   std::int64_t frame = 0;  ///< of the frame blocks: where the step is recorded
 };
 
-/// Where steps are recorded: (S x capacity x own neurons) each; without arrays, nowhere.
+/// Where steps are recorded: (S x capacity x own neurons) each.
 struct FrameBlocks {
   float* activity = nullptr;
   float* derivative = nullptr;

@@ -7,11 +7,7 @@
 #include <cstdint>
 
 #if defined(__CUDACC__)
-#include <string>
-
 #include <cuda_runtime.h>
-
-#include "weft/core/error.hpp"
 
 /// As WEFT_PRAGMA(unroll), and WEFT_PRAGMA(unroll 1) for a loop that unrolled would not fit the registers.
 /// The host's compiler warns of nvcc's pragmas.
@@ -30,13 +26,16 @@ inline constexpr int kWarp = 32;
 constexpr std::int64_t blocks_for(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
 #if defined(__CUDACC__)
-/// Starts a kernel on `stream`. @throws InternalError where the launch is refused.
+/// Throws unless `code` is success: UserError where the GPU or its driver is to blame, InternalError where
+/// the launch was wrong.
+void check_launch(cudaError_t code);
+
+/// Starts a kernel on `stream`. @throws as check_launch where the launch is refused, for whatever reason.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, cudaStream_t stream,
             Arguments... arguments) {
   kernel<<<blocks, threads, 0, stream>>>(arguments...);
-  if (const cudaError_t code = cudaGetLastError(); code != cudaSuccess)
-    throw InternalError(std::string("a kernel was not launched: ") + cudaGetErrorString(code));
+  check_launch(cudaGetLastError());
 }
 #endif
 

@@ -149,11 +149,9 @@ __device__ inline void finish_neuron(const SimulationStep& step, std::int64_t tr
   const NeuronConstants neuron{step.gain[row], step.self_coupling[row], step.decay[row]};
   const SteppedNeuron next =
       step_neuron(neuron, x, step.tanh_all[item], input, static_cast<float>(step.dt), noise);
-  if (step.frames.activity != nullptr) {
-    const std::int64_t to = (trajectory * step.frames.capacity + now.frame) * own + row;
-    step.frames.activity[to] = x;
-    step.frames.derivative[to] = next.derivative;
-  }
+  const std::int64_t frame = (trajectory * step.frames.capacity + now.frame) * own + row;
+  step.frames.activity[frame] = x;
+  step.frames.derivative[frame] = next.derivative;
   step.x[at] = next.x;
   step.tanh_next[trajectory * step.tanh_stride + row] = next.tanh_x;
 }
