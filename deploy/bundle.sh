@@ -2,7 +2,7 @@
 # Packs Weft into one folder, for clusters where nothing can be installed:  deploy/bundle.sh FOLDER [BUILD]
 # FOLDER, which must not exist yet, gets the programs, Open MPI and the small shared libraries that they need. It can be moved
 # anywhere; what has to be there is glibc as new as this machine's, LibTorch's folder (named by WEFT_LIBTORCH) and, for GPUs,
-# CUDA 13, NCCL and a driver. FOLDER/weft.sh is `weft`; FOLDER/env.sh, sourced, sets up a shell in which mpirun finds it too.
+# CUDA 13, cuDNN 9, NCCL and a driver. FOLDER/weft.sh is `weft`; FOLDER/env.sh, sourced, sets up a shell in which mpirun finds it too.
 # BUILD is a folder that Weft was built in; without it, build/release, which is built first.
 set -euo pipefail
 

@@ -26,10 +26,11 @@ configured() {
 "$root/deploy/install-dependencies.sh"
 
 if ! configured; then
-  PATH=$PATH:/usr/local/cuda/bin nvcc --version >/dev/null 2>&1 || echo "setup: nvcc is not here: a CPU-only build"
   echo "setup: configuring into build/release"
   rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
-  (cd "$root" && quietly cmake --preset release -DWEFT_LIBTORCH="$WEFT_LIBTORCH")
+  said=$(cd "$root" && cmake --preset release -DWEFT_LIBTORCH="$WEFT_LIBTORCH" 2>&1) || { echo "$said" >&2; exit 1; }
+  # "not found: nvcc", or NCCL, or a LibTorch with CUDA
+  sed -n 's/^-- \(A CPU-only build; .*\)/setup: \1/p' <<<"$said"
 fi
 
 # With nothing to do, ninja is done in half a second; what it is about to do is said only where it takes longer.

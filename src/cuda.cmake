@@ -1,4 +1,4 @@
-# libweft_cuda.so: everything that needs CUDA, NCCL and LibTorch's CUDA half. It shows nothing but its two functions and
+# libweft_cuda.so: everything that needs CUDA, NCCL and LibTorch's CUDA half. It shows nothing but its three functions and
 # has its own copies of what it needs of the modules below it, so that it fits under any program of this build.
 set(CMAKE_CUDA_COMPILER ${WEFT_NVCC})
 set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100)  # and PTX of the last, for what comes after it
@@ -11,7 +11,9 @@ foreach(dialect STANDARD EXTENSION)
 endforeach()
 
 file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/cuda/*.cu comm/nccl/*.cpp device/cuda/*.cpp)
-add_library(weft_cuda MODULE ${cuda_sources} comm/buffers.cpp comm/collectively.cpp comm/pending.cpp core/error.cpp core/log.cpp)
+add_library(weft_cuda MODULE ${cuda_sources} comm/buffers.cpp comm/collectively.cpp comm/pending.cpp core/error.cpp core/log.cpp
+  core/version.cpp)
+add_dependencies(weft_cuda weft_commit)
 set_target_properties(weft_cuda PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR} CUDA_RUNTIME_LIBRARY Shared
   CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
@@ -28,6 +30,7 @@ list(JOIN torch_cuda_folders ":" torch_cuda_path)
 target_link_libraries(weft_cuda PRIVATE fmt::fmt spdlog::spdlog Threads::Threads ${torch_root}/torch/lib/libtorch_cpu.so
   ${torch_root}/torch/lib/libc10.so -Wl,--no-as-needed ${torch_root}/torch/lib/libtorch_cuda.so
   ${torch_root}/torch/lib/libc10_cuda.so ${nccl_library} -Wl,--as-needed)
-target_link_options(weft_cuda PRIVATE "LINKER:--exclude-libs,ALL" "LINKER:--no-undefined"
+# Old dtags: an RPATH also serves what LibTorch's CUDA half needs by itself (cuDNN, cuBLAS...), a RUNPATH does not.
+target_link_options(weft_cuda PRIVATE "LINKER:--exclude-libs,ALL" "LINKER:--no-undefined" "LINKER:--disable-new-dtags"
   "LINKER:-rpath,${torch_root}/torch/lib:${torch_cuda_path}:${cuda_root}/lib64" "LINKER:-rpath-link,${torch_cuda_path}")
 install(TARGETS weft_cuda LIBRARY DESTINATION lib)

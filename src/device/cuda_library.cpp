@@ -4,8 +4,10 @@
 #include <initializer_list>
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/version.hpp"
 
 #include "device/cuda_library_file.hpp"
 
@@ -46,13 +48,23 @@ std::filesystem::path find_cuda_library() {
   return {};
 }
 
+void require_same_build(std::string_view library, std::string_view program) {
+  if (library == program) return;
+  throw UserError({"libweft_cuda.so",
+                   fmt::format("it is of another build ({}, the program {})", library, program), "",
+                   "rebuild"});
+}
+
 CudaLibrary load_cuda_library(const std::filesystem::path& path) {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw UserError({"libweft_cuda.so cannot be loaded", dlerror(), "",
-                     "put the libraries of CUDA 13 and NCCL where the loader finds them (LD_LIBRARY_PATH)"});
+                     "put the libraries of CUDA 13, cuDNN 9 and NCCL where the loader finds them "
+                     "(LD_LIBRARY_PATH)"});
   }
   CudaLibrary functions;
+  look_up(library, "weft_cuda_build", functions.build);
+  require_same_build(functions.build(), version_line());
   look_up(library, "weft_count_cuda_devices", functions.count_devices);
   look_up(library, "weft_open_cuda_device", functions.open_device);
   return functions;

@@ -16,13 +16,20 @@ std::string name_of(const GpuOwner& owner) { return fmt::format("rank {} on {}",
 
 std::string name_of(const RankPlace& place) { return fmt::format("rank {} on {}", place.rank, place.host); }
 
+struct OpenGpu {
+  std::unique_ptr<Device> device;
+  std::string uuid;
+};
+
 /// The GPU of this rank, opened, or why there is none. Local.
-std::variant<std::unique_ptr<Device>, GpuLack> open_own_gpu(const RankPlace& place, const GpuAccess& gpus) {
+std::variant<OpenGpu, GpuLack> open_own_gpu(const RankPlace& place, const GpuAccess& gpus) {
   const std::variant<int, GpuLack> found = gpu_for(place, gpus.survey());
   if (const auto* lack = std::get_if<GpuLack>(&found)) return *lack;
   const int number = std::get<int>(found);
   try {
-    return gpus.open(number);
+    std::unique_ptr<Device> device = gpus.open(number);
+    std::string uuid = device->description().uuid;
+    return OpenGpu{std::move(device), std::move(uuid)};
   } catch (const UserError& error) {
     return GpuLack{fmt::format("{} cannot use GPU {}: {}", name_of(place), number, error.what()),
                    "put that right, or set device: cpu"};
@@ -56,9 +63,9 @@ std::variant<std::unique_ptr<Device>, GpuLack> open_gpus(Communicator& world, co
   auto opened = open_own_gpu(place, gpus);
   const auto* own = std::get_if<GpuLack>(&opened);
   if (const auto lack = first_lack(world, own ? std::optional(*own) : std::nullopt)) return *lack;
-  const std::string uuid = std::get<std::unique_ptr<Device>>(opened)->description().uuid;
-  if (const auto lack = shared_gpu(gather_owners(world, place.host, uuid))) return *lack;
-  return opened;
+  OpenGpu& gpu = std::get<OpenGpu>(opened);
+  if (const auto lack = shared_gpu(gather_owners(world, place.host, gpu.uuid))) return *lack;
+  return std::move(gpu.device);
 }
 
 }  // namespace
@@ -75,9 +82,12 @@ std::variant<int, GpuLack> gpu_for(const RankPlace& place, const CudaSurvey& sur
   }
   if (survey.devices >= place.ranks_on_node) return place.rank_on_node;
   if (survey.devices == 1) return 0;
-  return GpuLack{fmt::format("{} is one of {} ranks there, which see {} GPUs", name_of(place),
-                             place.ranks_on_node, survey.devices),
-                 fmt::format("start {} ranks on a node, and more nodes, or set device: cpu", survey.devices)};
+  return GpuLack{
+      fmt::format("{} is one of {} ranks there, which see {} GPUs", name_of(place), place.ranks_on_node,
+                  survey.devices),
+      fmt::format("start {} ranks on a node, and more nodes, or let each rank see a GPU of its own "
+                  "(CUDA_VISIBLE_DEVICES), or set device: cpu",
+                  survey.devices)};
 }
 
 std::optional<GpuLack> shared_gpu(std::span<const GpuOwner> owners) {

@@ -14,9 +14,10 @@ fail() {
   echo "bundle_test: $1" >&2
   exit 1
 }
-# What a machine must have: glibc, LibTorch's folder, CUDA.
+# What a machine must have: glibc, LibTorch's folder and, for GPUs, CUDA, cuDNN, NCCL and the driver.
+cuda="lib(cuda|cudart|cupti|cu(blas|blasLt|dnn|fft|file|rand|solver|sparse|sparseLt)[A-Za-z_]*|nccl|nv[A-Za-z_]+)\\.so[^/]*"
 allowed="^($bundle/|$libtorch/|linux-vdso)|/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|util|anl|resolv|nss_[a-z]+|mvec)\\.so[^/]*)$"
-allowed="$allowed|/lib(cuda|cudart|cupti|cu(blas|blasLt|dnn|fft|file|rand|solver|sparse|sparseLt)[A-Za-z_]*|nccl|nv[A-Za-z_]+)\\.so[^/]*$"
+allowed="$allowed|/$cuda$"
 expect_ours() {  # WHAT: paths of libraries come by stdin
   local others
   others=$(grep -vE "$allowed" | sort -u || true)
@@ -32,12 +33,23 @@ bare LD_DEBUG=files "$bundle/weft.sh" run "$source_root/configs/tiny.yaml" --out
 grep -q "$bundle/lib/openmpi/mca_" "$work/loaded.txt" || fail "Open MPI does not take its plugins from the bundle"
 sed -n 's/.*calling init: //p' "$work/loaded.txt" | expect_ours "weft.sh run"
 
-bare bash -c ". $bundle/env.sh && ldd $bundle/bin/* \$(find $bundle/lib -name '*.so*')" 2>/dev/null |
-  awk '$2 == "=>" && $3 ~ /^\// {print $3}' | expect_ours "a file of the bundle"
+bare bash -c ". $bundle/env.sh && ldd $bundle/bin/* \$(find $bundle/lib -name '*.so*')" >"$work/needed.txt" 2>/dev/null
+awk '$2 == "=>" && $3 ~ /^\// {print $3}' "$work/needed.txt" | expect_ours "a file of the bundle"
+missing=$(awk '/=> not found/ {print $1}' "$work/needed.txt" | grep -vxE "$cuda" | sort -u || true)
+[ -z "$missing" ] || fail "files of the bundle need what is neither in it nor the machine's to have:"$'\n'"$missing"
 
 bare OMPI_MCA_rmaps_base_oversubscribe=1 bash -c ". $bundle/env.sh && mpirun -n 2 weft run $source_root/configs/tiny.yaml --output $work/two" \
   >"$work/two.txt" 2>&1 || fail "two ranks failed: $(cat "$work/two.txt")"
 [ -s "$work/two/results/metrics.json" ] || fail "two ranks left no results"
+
+if [ -f "$bundle/lib/libweft_cuda.so" ] && ! /sbin/ldconfig -p | grep 'libcuda\.so\.1' >/dev/null; then
+  bare bash -c ". $bundle/env.sh && python3 -c 'import ctypes; ctypes.CDLL(\"$bundle/lib/libweft_cuda.so\")'" 2>"$work/load.txt" ||
+    fail "libweft_cuda.so cannot be loaded: $(tail -n 1 "$work/load.txt")"
+  status=0
+  bare "$bundle/weft.sh" run "$source_root/configs/tiny.yaml" --set device=cuda --output "$work/gpu" >"$work/gpu.txt" 2>&1 || status=$?
+  [ "$status" -eq 2 ] && grep -q 'no NVIDIA driver on this node' "$work/gpu.txt" ||
+    fail "a run on a GPU where there is none: exit code $status, $(cat "$work/gpu.txt")"
+fi
 
 status=0
 env -i "$bundle/weft.sh" --version 2>"$work/complaint.txt" || status=$?

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <c10/util/Exception.h>
+
 #include "weft/core/error.hpp"
 
 #include "support/user_error.hpp"
@@ -30,6 +32,40 @@ TEST(CudaErrors, AWrongCallIsABug) {
   for (const cudaError_t code :
        {cudaErrorInvalidValue, cudaErrorIllegalAddress, cudaErrorStreamCaptureUnsupported})
     EXPECT_THROW(check_cuda(code, "cudaMemcpyAsync", "GPU 0"), InternalError) << cudaGetErrorName(code);
+}
+
+c10::AcceleratorError torch_error(cudaError_t code) {
+  return {
+      {__func__, __FILE__, 1}, code, std::string("CUDA error: ") + cudaGetErrorString(code) + "\nSearch ..."};
+}
+
+TEST(CudaErrors, LibTorchsAreToldByTheirCode) {
+  expect_user_error(
+      [] { retell(torch_error(cudaErrorECCUncorrectable), "the replay of a recording", "GPU 3"); },
+      {"GPU 3: the replay of a recording failed", "cudaErrorECCUncorrectable", "nvidia-smi"});
+  EXPECT_THROW(retell(torch_error(cudaErrorIllegalAddress), "a replay", "GPU 3"), InternalError);
+  EXPECT_THROW(retell(c10::Error("Called CUDAGraph::replay too early"), "a replay", "GPU 3"), InternalError);
+}
+
+TEST(CudaErrors, AGpuThatCannotBeOpenedIsToldInALine) {
+  const auto message = [](const c10::Error& error) {
+    try {
+      fail_to_open(error, "GPU 3");
+    } catch (const UserError& told) {
+      return std::string(told.what());
+    }
+  };
+  EXPECT_THAT(message(torch_error(cudaErrorDevicesUnavailable)),
+              testing::AllOf(testing::StartsWith("GPU 3: it cannot be used: CUDA error: CUDA-capable device"),
+                             testing::Not(testing::HasSubstr("\n"))));
+  EXPECT_THAT(message(c10::Error("no\ndriver")), testing::StartsWith("GPU 3: it cannot be used: no; see"));
+}
+
+TEST(CudaErrors, ALaunchIsToldByWhatBrokeIt) {
+  EXPECT_NO_THROW(cuda::check_launch(cudaSuccess));
+  EXPECT_THROW(cuda::check_launch(cudaErrorInvalidConfiguration), InternalError);
+  expect_user_error([] { cuda::check_launch(cudaErrorECCUncorrectable); },
+                    {"GPU 0: a kernel's launch, or work before it, failed", "nvidia-smi"});
 }
 
 }  // namespace

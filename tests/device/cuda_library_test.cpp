@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/version.hpp"
 
 #include "device/cuda_library_file.hpp"
 #include "support/temporary_folder.hpp"
@@ -56,10 +57,17 @@ TEST(CudaLibrary, WhatTheLoaderSaysIsPassedOn) {
                     {"libweft_cuda.so cannot be loaded", broken.string()});
 }
 
+TEST(CudaLibrary, AnotherBuildIsRefused) {
+  EXPECT_NO_THROW(require_same_build("1.0 (abc)", "1.0 (abc)"));
+  expect_user_error([] { require_same_build("1.0 (abc)", "1.0 (def)"); },
+                    {"libweft_cuda.so: it is of another build (1.0 (abc), the program 1.0 (def)); rebuild"});
+}
+
 /// The library itself, though there is no GPU: what it throws is caught here as what it is.
 TEST(CudaLibrary, LoadsAndTellsWhyThereIsNoGpu) {
   if (find_cuda_library().empty()) GTEST_SKIP() << "this build has no CUDA";
   const CudaLibrary library = load_cuda_library(find_cuda_library());
+  EXPECT_EQ(library.build(), version_line());
   std::array<char, 512> why{};
   const int devices = library.count_devices(why.data(), why.size());
   if (devices > 0) GTEST_SKIP() << "there is a GPU";

@@ -37,7 +37,9 @@ TEST(GpuFor, ARankThatSeesOneGpuTakesIt) { EXPECT_EQ(ordinal_of({5, "node1", 1, 
 TEST(GpuFor, FewerGpusThanRanksAreALack) {
   const GpuLack lack = lack_of({6, "node7", 2, 4}, {kBuilt, 3, ""});
   EXPECT_EQ(lack.what, "rank 6 on node7 is one of 4 ranks there, which see 3 GPUs");
-  EXPECT_EQ(lack.remedy, "start 3 ranks on a node, and more nodes, or set device: cpu");
+  EXPECT_EQ(lack.remedy,
+            "start 3 ranks on a node, and more nodes, or let each rank see a GPU of its own "
+            "(CUDA_VISIBLE_DEVICES), or set device: cpu");
   // Also of the ranks for which there would be one: the next rank has none.
   EXPECT_TRUE(std::holds_alternative<GpuLack>(gpu_for({4, "node7", 0, 4}, {kBuilt, 3, ""})));
 }
@@ -139,6 +141,21 @@ TEST(ChooseDevice, AGpuThatCannotBeOpenedDecidesForAll) {
   if (test_world().rank() == last)
     gpus.open = [](int) -> std::unique_ptr<Device> { throw UserError("GPU 1: all of its memory is taken"); };
   expect_lack(gpus, fmt::format("rank {} on node{} cannot use GPU {}: GPU 1: all of its memory is taken",
+                                last, last / 2, last % 2));
+}
+
+/// Opens, and is lost.
+class LostGpu final : public MadeUpGpu {
+ public:
+  LostGpu() : MadeUpGpu("") {}
+  DeviceDescription description() const override { throw UserError("GPU 1: an uncorrectable ECC error"); }
+};
+
+TEST(ChooseDevice, AGpuThatDoesNotAnswerDecidesForAll) {
+  const int last = test_world().size() - 1;
+  MadeUpGpus gpus;
+  if (test_world().rank() == last) gpus.open = [](int) { return std::make_unique<LostGpu>(); };
+  expect_lack(gpus, fmt::format("rank {} on node{} cannot use GPU {}: GPU 1: an uncorrectable ECC error",
                                 last, last / 2, last % 2));
 }
 

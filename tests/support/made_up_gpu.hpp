@@ -11,7 +11,7 @@
 namespace weft {
 
 /// The host, which calls itself a GPU.
-class MadeUpGpu final : public Device {
+class MadeUpGpu : public Device {
  public:
   explicit MadeUpGpu(std::string uuid, std::int64_t free_bytes = 0)
       : uuid_(std::move(uuid)), free_bytes_(free_bytes) {}

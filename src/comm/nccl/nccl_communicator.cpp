@@ -54,8 +54,7 @@ NcclCommunicator::NcclCommunicator(std::shared_ptr<NcclStream> stream, std::uniq
   stream_->enter(endpoint_);
   try {
     connect();
-  } catch (...) {
-    stream_->abort();
+  } catch (...) {  // what another rank met: what NCCL made here stays, as it does in the destructor
     stream_->leave(endpoint_);
     throw;
   }
@@ -69,7 +68,7 @@ void NcclCommunicator::connect() {
   endpoint_.call = "ncclGetUniqueId";
   if (rank() == 0) made = api_.get_unique_id(&id);
   control_->broadcast(std::span<std::int64_t>(&made, 1), 0).wait();
-  if (made != ncclSuccess) stream_->fail(endpoint_, api_.error_string(static_cast<ncclResult_t>(made)));
+  if (made != ncclSuccess) stream_->fail(endpoint_, static_cast<ncclResult_t>(made));
   control_->broadcast(std::span<char>(id.internal), 0).wait();
   collectively(*control_, [&] {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -79,9 +78,11 @@ void NcclCommunicator::connect() {
   });
 }
 
-/// To end in order is to wait for the other ranks: not while an exception is on its way out.
+/// To end in order is to wait for the other ranks, and an abort may be too: not while an exception is on its
+/// way out, of which the program has yet to tell. NCCL's communicator then lasts as long as the process, and
+/// the program ends the other ranks.
 NcclCommunicator::~NcclCommunicator() {
-  std::uncaught_exceptions() > 0 ? stream_->abort() : stream_->finish(endpoint_);
+  if (std::uncaught_exceptions() == 0) stream_->finish(endpoint_);
   stream_->leave(endpoint_);
 }
 
@@ -90,8 +91,7 @@ Pending NcclCommunicator::grouped(std::string_view call, Calls calls) {
   stream_->require_alive();
   require(endpoint_.comm != nullptr, "a communicator that was aborted");
   endpoint_.call = call;
-  if (const ncclResult_t code = api_.group_start(); code != ncclSuccess)
-    stream_->fail(endpoint_, api_.error_string(code));
+  if (const ncclResult_t code = api_.group_start(); code != ncclSuccess) stream_->fail(endpoint_, code);
   ncclResult_t first_failure = ncclSuccess;
   calls([&](ncclResult_t code) {
     if (first_failure == ncclSuccess && code != ncclInProgress) first_failure = code;

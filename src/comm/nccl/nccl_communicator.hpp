@@ -16,7 +16,7 @@ namespace weft {
 ///
 /// Blocks of equal size are gathered and scattered by NCCL's own calls, unequal ones by one broadcast or
 /// reduction a rank, in a group. Padding to the largest block was the alternative; grouped calls need no
-/// memory and no copies beside the blocks themselves. Which is faster is for the benchmark on GPUs to say.
+/// memory and no copies beside the blocks themselves. Which is faster has not been measured.
 class NcclCommunicator final : public Communicator {
  public:
   /// @collective over `control`. @throws UserError on all ranks where NCCL fails on one.

@@ -16,9 +16,14 @@ namespace {
 /// So many looks come without a pause between them, which would take longer than a short collective.
 constexpr int kLooksWithoutPause = 1000;
 
-std::string not_done_within(double seconds) {
-  return fmt::format("not done within {:g} s: a rank or its network is gone", seconds);
+constexpr std::string_view kRemedy = "see the other ranks' messages; NCCL_DEBUG=WARN makes NCCL say more";
+
+std::string place_of(const NcclEndpoint& endpoint) {
+  return fmt::format("{} on rank {} of {}", endpoint.call, endpoint.rank, endpoint.size);
 }
+
+/// What correct calls never get.
+bool is_ours(ncclResult_t code) { return code == ncclInvalidArgument || code == ncclInvalidUsage; }
 
 }  // namespace
 
@@ -34,7 +39,7 @@ NcclStream::NcclStream(const NcclApi& api, cudaStream_t stream, std::function<St
     : api_(api), stream_(stream), state_(std::move(state)), clock_(std::move(clock)) {}
 
 void NcclStream::require_alive() const {
-  if (!failure_.empty()) throw UserError(failure_);
+  if (failure_) std::rethrow_exception(failure_);
 }
 
 void NcclStream::wait() {
@@ -51,10 +56,8 @@ void NcclStream::wait() {
 StreamState NcclStream::state() {
   try {
     return state_();
-  } catch (const std::exception& error) {
-    failure_ = error.what();
-    abort();
-    throw;
+  } catch (const std::exception&) {
+    end_with(std::current_exception());
   }
 }
 
@@ -64,7 +67,7 @@ void NcclStream::look_for_errors() {
     ncclResult_t error = ncclSuccess;
     if (const ncclResult_t asked = api_.async_error(endpoint->comm, &error); asked != ncclSuccess)
       error = asked;
-    if (error != ncclSuccess && error != ncclInProgress) fail(*endpoint, api_.error_string(error));
+    if (error != ncclSuccess && error != ncclInProgress) fail(*endpoint, error);
   }
 }
 
@@ -72,32 +75,51 @@ void NcclStream::look_for_errors() {
 void NcclStream::give_up() {
   const auto with_others =
       std::ranges::find_if(endpoints_, [](const NcclEndpoint* endpoint) { return endpoint->size > 1; });
-  if (with_others != endpoints_.end()) fail(**with_others, not_done_within(clock_.patience_s));
+  if (with_others != endpoints_.end()) fail_late(**with_others);
 }
 
 void NcclStream::settle(NcclEndpoint& endpoint, ncclResult_t code) {
   const double end = clock_.now() + clock_.patience_s;
   for (std::int64_t looks = 0; code == ncclInProgress; ++looks) {
-    if (clock_.now() > end) fail(endpoint, not_done_within(clock_.patience_s));
+    if (clock_.now() > end) fail_late(endpoint);
     if (looks >= kLooksWithoutPause) clock_.pause();
     if (const ncclResult_t asked = api_.async_error(endpoint.comm, &code); asked != ncclSuccess) code = asked;
   }
-  if (code != ncclSuccess) fail(endpoint, api_.error_string(code));
+  if (code != ncclSuccess) fail(endpoint, code);
 }
 
-void NcclStream::fail(const NcclEndpoint& endpoint, std::string_view found) {
+void NcclStream::fail(const NcclEndpoint& endpoint, ncclResult_t code) {
+  const std::string found = with_last_error(endpoint, api_.error_string(code));
+  if (is_ours(code)) end_with(std::make_exception_ptr(InternalError(place_of(endpoint) + ": " + found)));
+  end_with(std::make_exception_ptr(UserError({place_of(endpoint), found, "", std::string(kRemedy)})));
+}
+
+void NcclStream::fail_late(const NcclEndpoint& endpoint) {
+  const std::string late =
+      fmt::format("not done within {:g} s: a rank or its network is gone", clock_.patience_s);
+  end_with(std::make_exception_ptr(
+      UserError({place_of(endpoint), with_last_error(endpoint, late), "", std::string(kRemedy)})));
+}
+
+std::string NcclStream::with_last_error(const NcclEndpoint& endpoint, std::string_view found) const {
   const std::string_view last = api_.last_error(endpoint.comm);
-  const UserError error({fmt::format("{} on rank {} of {}", endpoint.call, endpoint.rank, endpoint.size),
-                         last.empty() ? std::string(found) : fmt::format("{} ({})", found, last), "",
-                         "see the other ranks' messages; NCCL_DEBUG=WARN makes NCCL say more"});
-  failure_ = error.what();
+  return last.empty() ? std::string(found) : fmt::format("{} ({})", found, last);
+}
+
+void NcclStream::end_with(std::exception_ptr failure) {
+  failure_ = std::move(failure);
   abort();
-  throw error;
+  std::rethrow_exception(failure_);
+}
+
+void NcclStream::drop_recordings() {
+  for (NcclRecording* recording : recordings_) recording->drop();
 }
 
 /// In one group, so that all are told to end before the first is waited for: the kernels of one may stand
 /// behind those of another in the stream.
 void NcclStream::abort() {
+  drop_recordings();
   const auto under_way = [](const NcclEndpoint* endpoint) { return endpoint->comm != nullptr; };
   if (std::ranges::none_of(endpoints_, under_way)) return;
   api_.group_start();
@@ -116,7 +138,12 @@ void NcclStream::finish(NcclEndpoint& endpoint) {
     if (api_.async_error(endpoint.comm, &code) != ncclSuccess) code = ncclInternalError;
   }
   const ncclComm_t comm = std::exchange(endpoint.comm, nullptr);
-  code == ncclSuccess ? api_.destroy(comm) : api_.abort(comm);
+  if (code == ncclSuccess) {
+    api_.destroy(comm);
+    return;
+  }
+  drop_recordings();
+  api_.abort(comm);
 }
 
 }  // namespace weft

@@ -90,17 +90,91 @@ c10::cuda::CUDAStream start_stream(int ordinal) {
   return stream;
 }
 
-class RecordedGraph final : public RecordedWork {
+/// Calls `work`, of LibTorch, and tells what it throws as check_cuda does.
+template <typename Work>
+void told_of_cuda(std::string_view call, std::string_view gpu, Work work) {
+  try {
+    work();
+  } catch (const c10::Error& error) {
+    retell(error, call, gpu);
+  }
+}
+
+/// A CUDA graph, from the beginning of its recording.
+class RecordedGraph final : public RecordedWork, private NcclRecording {
  public:
-  RecordedGraph(std::unique_ptr<at::cuda::CUDAGraph> graph, std::size_t operations)
-      : graph_(std::move(graph)), operations_(operations) {}
-  void replay() override { graph_->replay(); }
+  /// `recording`, shared with the device, says that its stream is being recorded.
+  RecordedGraph(std::shared_ptr<NcclStream> stream, std::shared_ptr<bool> recording, std::string gpu)
+      : stream_(std::move(stream)), recording_(std::move(recording)), gpu_(std::move(gpu)) {
+    stream_->enter(*this);
+  }
+  ~RecordedGraph() override { stream_->leave(*this); }
+  RecordedGraph(const RecordedGraph&) = delete;
+  RecordedGraph& operator=(const RecordedGraph&) = delete;
+
+  void record(const std::function<void()>& work);
+  void replay() override;
   std::size_t operations() const override { return operations_; }
 
  private:
-  std::unique_ptr<at::cuda::CUDAGraph> graph_;
-  std::size_t operations_;
+  void begin();
+  void end();
+  void drop() noexcept override;
+  void require_kept() const;
+
+  std::shared_ptr<NcclStream> stream_;
+  std::shared_ptr<bool> recording_;
+  std::string gpu_;
+  at::cuda::CUDAGraph graph_{/*keep_graph=*/true};
+  bool begun_ = false;  // and not ended
+  bool dropped_ = false;
+  std::size_t operations_ = 0;
 };
+
+void RecordedGraph::begin() {
+  graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+  begun_ = *recording_ = true;
+}
+
+void RecordedGraph::end() {
+  begun_ = *recording_ = false;
+  graph_.capture_end();
+}
+
+void RecordedGraph::record(const std::function<void()>& work) {
+  told_of_cuda("the beginning of a recording", gpu_, [&] { begin(); });
+  try {
+    work();
+  } catch (...) {
+    drop();
+    throw;
+  }
+  require_kept();
+  told_of_cuda("the end of a recording", gpu_, [&] {
+    end();
+    graph_.instantiate();
+  });
+  check_cuda(cudaGraphGetNodes(graph_.raw_cuda_graph(), nullptr, &operations_), "cudaGraphGetNodes", gpu_);
+}
+
+void RecordedGraph::replay() {
+  require_kept();
+  told_of_cuda("the replay of a recording", gpu_, [&] { graph_.replay(); });
+}
+
+void RecordedGraph::drop() noexcept {
+  dropped_ = true;
+  try {
+    if (begun_) end();
+    graph_.reset();
+  } catch (const std::exception&) {  // what broke it is on its way already
+  }
+}
+
+void RecordedGraph::require_kept() const {
+  stream_->require_alive();
+  require(!dropped_, "a recording that was dropped");
+}
 
 class CudaDevice final : public Device {
  public:
@@ -167,7 +241,7 @@ DeviceDescription CudaDevice::description() const {
   cudaDeviceProp properties{};
   check_cuda(cudaGetDeviceProperties(&properties, ordinal_), "cudaGetDeviceProperties", name_);
   // What LibTorch's pool holds for nobody counts as free, once it is given back.
-  c10::cuda::CUDACachingAllocator::emptyCache();
+  told_of_cuda("the return of free memory", name_, [] { c10::cuda::CUDACachingAllocator::emptyCache(); });
   std::size_t free = 0, total = 0;
   check_cuda(cudaMemGetInfo(&free, &total), "cudaMemGetInfo", name_);
   return {properties.name, uuid_text(properties.uuid), static_cast<std::int64_t>(total),
@@ -184,32 +258,20 @@ void CudaDevice::copy(void* to, const void* from, std::size_t bytes, cudaMemcpyK
 
 std::unique_ptr<RecordedWork> CudaDevice::record(std::function<void()> work) {
   synchronize();
-  auto graph = std::make_unique<at::cuda::CUDAGraph>(/*keep_graph=*/true);
-  graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
-  *recording_ = true;
-  const auto end = [&] {
-    *recording_ = false;
-    graph->capture_end();
-  };
-  try {
-    work();
-  } catch (...) {
-    try {
-      end();
-    } catch (const std::exception&) {  // what broke it is on its way already
-    }
-    throw;
-  }
-  end();
-  graph->instantiate();
-  std::size_t operations = 0;
-  check_cuda(cudaGraphGetNodes(graph->raw_cuda_graph(), nullptr, &operations), "cudaGraphGetNodes", name_);
-  return std::make_unique<RecordedGraph>(std::move(graph), operations);
+  auto graph = std::make_unique<RecordedGraph>(work_, recording_, name_);
+  graph->record(work);
+  return graph;
 }
 
 }  // namespace
 
-std::unique_ptr<Device> make_cuda_device(int ordinal) { return std::make_unique<CudaDevice>(ordinal); }
+std::unique_ptr<Device> make_cuda_device(int ordinal) {
+  try {
+    return std::make_unique<CudaDevice>(ordinal);
+  } catch (const c10::Error& error) {
+    fail_to_open(error, name_of(ordinal));
+  }
+}
 
 int count_cuda_devices(std::string& why) {
   int driver = 0, runtime = 0, count = 0;

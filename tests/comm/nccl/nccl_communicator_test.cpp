@@ -159,6 +159,60 @@ TEST_F(NcclCommunicatorTest, AFailureAbortsAllOfTheStreamInTheOrderTheyWereMade)
                                        "ncclGroupEnd"));
 }
 
+/// Which holds collectives of every communicator.
+class TestRecording final : public NcclRecording {
+ public:
+  TestRecording(NcclStandIn& nccl, NcclStream& stream) : nccl_(nccl), stream_(stream) {
+    stream_.enter(*this);
+    ++nccl_.recordings;
+  }
+  ~TestRecording() override {
+    stream_.leave(*this);
+    if (!dropped_) --nccl_.recordings;
+  }
+  void drop() noexcept override {
+    dropped_ = true;
+    --nccl_.recordings;
+    nccl_.calls.emplace_back("drop");
+  }
+
+ private:
+  NcclStandIn& nccl_;
+  NcclStream& stream_;
+  bool dropped_ = false;
+};
+
+TEST_F(NcclCommunicatorTest, AFailureDropsTheRecordingsAndThenAbortsInOneGroup) {
+  const auto world = connect();
+  const auto part = world->split(0);
+  { const TestRecording gone(nccl_, *stream_); }
+  const TestRecording first(nccl_, *stream_), second(nccl_, *stream_);
+  (void)add(*part);
+  nccl_.calls.clear();
+  busy_ = 1;
+  nccl_.async_failure = ncclRemoteError;
+  EXPECT_THROW(stream_->wait(), UserError);
+  EXPECT_THAT(nccl_.calls, ElementsAre("drop", "drop", "ncclGroupStart", "ncclCommAbort", "ncclCommAbort",
+                                       "ncclGroupEnd"));
+}
+
+TEST_F(NcclCommunicatorTest, AnEndThatWaitsForARecordingIsGivenUpWithoutIt) {
+  auto world = connect();
+  const TestRecording recording(nccl_, *stream_);
+  nccl_.calls.clear();
+  world.reset();
+  EXPECT_THAT(nccl_.calls, ElementsAre("ncclCommFinalize", "drop", "ncclCommAbort"));
+}
+
+TEST_F(NcclCommunicatorTest, AWrongCallIsABugAndIsMetAgainAsOne) {
+  const auto world = connect();
+  nccl_.failing_call = "ncclAllReduce";
+  nccl_.failure = ncclInvalidArgument;
+  EXPECT_THROW(add(*world).wait(), InternalError);
+  EXPECT_THROW(add(*world).wait(), InternalError);
+  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
+}
+
 TEST_F(NcclCommunicatorTest, AFailureIsMetAgainByWhateverFollows) {
   const auto world = connect();
   const auto part = world->split(0);
@@ -197,14 +251,15 @@ TEST_F(NcclCommunicatorTest, EndsInOrder) {
   EXPECT_EQ(nccl_.calls.back(), "ncclCommDestroy");
 }
 
-TEST_F(NcclCommunicatorTest, AbortsWhereAnExceptionIsOnItsWayOut) {
+TEST_F(NcclCommunicatorTest, NeitherEndsNorAbortsWhereAnExceptionIsOnItsWayOut) {
   try {
     const auto world = connect();
     throw 1;
   } catch (int) {
   }
-  EXPECT_THAT(nccl_.aborted, ElementsAre(0));
+  EXPECT_THAT(nccl_.aborted, testing::IsEmpty());
   EXPECT_EQ(count("ncclCommFinalize"), 0);
+  EXPECT_EQ(count("ncclCommDestroy"), 0);
 }
 
 TEST_F(NcclCommunicatorTest, EqualBlocksGoByOneCallUnequalOnesByOneARank) {

@@ -4,6 +4,9 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
+
+#include <gtest/gtest.h>
 
 #include "weft/core/error.hpp"
 
@@ -77,8 +80,9 @@ ncclResult_t init(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank, ncclCo
   if (const ncclResult_t code = record("ncclCommInitRankConfig"); code != ncclSuccess) return code;
   require(id.internal[0] == 42 && id.internal[sizeof(id.internal) - 1] == 42, "the id of rank 0");
   require(config->blocking == 0 && ranks >= 1 && rank >= 0 && rank < ranks, "a non-blocking communicator");
-  auto* const group = new Group{parent->split(id.internal[1]), made++, 0};
-  *comm = reinterpret_cast<ncclComm_t>(group);
+  const auto group = std::make_shared<Group>(parent->split(id.internal[1]), made++, 0);
+  in_use->communicators.push_back(group);
+  *comm = reinterpret_cast<ncclComm_t>(group.get());
   return take_up(*comm);
 }
 ncclResult_t async_error(ncclComm_t comm, ncclResult_t* state) {
@@ -92,15 +96,20 @@ ncclResult_t async_error(ncclComm_t comm, ncclResult_t* state) {
 }
 ncclResult_t finalize(ncclComm_t comm) {
   record("ncclCommFinalize");
-  return take_up(comm);
+  const ncclResult_t code = take_up(comm);
+  if (in_use->recordings == 0) return code;
+  group_of(comm).polls_left = -1;
+  return ncclInProgress;
 }
 ncclResult_t destroy(ncclComm_t comm) {
-  delete &group_of(comm);
+  group_of(comm).ranks.reset();
   return record("ncclCommDestroy");
 }
 ncclResult_t abort_comm(ncclComm_t comm) {
+  if (in_use->recordings > 0)
+    ADD_FAILURE() << "ncclCommAbort waits for " << in_use->recordings << " recordings";
   in_use->aborted.push_back(group_of(comm).number);
-  delete &group_of(comm);
+  group_of(comm).ranks.reset();
   return record("ncclCommAbort");
 }
 ncclResult_t group_start() {

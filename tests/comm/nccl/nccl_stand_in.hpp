@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,11 +32,16 @@ class NcclStandIn {
   ncclResult_t failure = ncclSystemError;
   /// What a look at the asynchronous error gives, if not success.
   ncclResult_t async_failure = ncclSuccess;
+  /// Recordings that hold collectives. NCCL ends no communicator before them: a finalize stays in progress,
+  /// and an abort, which would hang, fails the test.
+  int recordings = 0;
   /// Where the host finds what a pointer given to NCCL stands for.
   std::function<void*(const void*)> host_of = [](const void* data) { return const_cast<void*>(data); };
   /// Gets what a group of calls moves, once the group has ended. It may be kept and run any number of times,
   /// by all ranks alike; it holds the ranks and the translated addresses.
   std::function<void(std::function<void()>)> run = [](const std::function<void()>& movement) { movement(); };
+  /// All that were made, for some are never ended.
+  std::vector<std::shared_ptr<void>> communicators;
 };
 
 }  // namespace weft
