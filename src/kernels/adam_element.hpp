@@ -7,6 +7,9 @@
 
 namespace weft {
 
+// The kernels in isa/ have this once more: an inline function that they shared with other objects could reach
+// those as it was compiled for AVX-512.
+
 /// What stays the same from step to step.
 template <typename T>
 struct AdamConstants {

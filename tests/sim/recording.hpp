@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <tuple>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "weft/comm/communicator.hpp"
 #include "weft/sim/simulator.hpp"
@@ -44,6 +48,12 @@ inline Recording record(Simulator& simulator, const SimulationConfig& config, co
     all.block_starts.push_back(first);
   });
   return all;
+}
+
+/// The name of a case whose parameters are neurons and trajectories.
+inline std::string name_of_size(const testing::TestParamInfo<std::tuple<std::int64_t, std::int64_t>>& size) {
+  return std::to_string(std::get<0>(size.param)) + "_neurons_" + std::to_string(std::get<1>(size.param)) +
+         "_trajectories";
 }
 
 inline SimulationConfig small_assembly() {

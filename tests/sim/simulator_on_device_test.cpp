@@ -77,11 +77,7 @@ class OnDevice : public testing::TestWithParam<std::tuple<std::int64_t, std::int
   static SimulationConfig config() { return assembly(std::get<0>(GetParam()), std::get<1>(GetParam())); }
 };
 INSTANTIATE_TEST_SUITE_P(Simulator, OnDevice,
-                         testing::Combine(testing::Values(29, 132), testing::Values(1, 3)),
-                         [](const auto& size) {
-                           return std::to_string(std::get<0>(size.param)) + "_neurons_" +
-                                  std::to_string(std::get<1>(size.param)) + "_trajectories";
-                         });
+                         testing::Combine(testing::Values(29, 132), testing::Values(1, 3)), name_of_size);
 
 TEST_P(OnDevice, AgreesWithTheHost) {
   SimulationConfig hundred = config();

@@ -102,11 +102,7 @@ TEST_P(SameData, WithObservationNoiseToo) {
 // 29 neurons stay on one thread; 1031 neurons make every parallel loop take all of them, on 1 rank and on 2
 // as well.
 INSTANTIATE_TEST_SUITE_P(Simulator, SameData,
-                         testing::Combine(testing::Values(29, 1031), testing::Values(1, 3)),
-                         [](const auto& size) {
-                           return std::to_string(std::get<0>(size.param)) + "_neurons_" +
-                                  std::to_string(std::get<1>(size.param)) + "_trajectories";
-                         });
+                         testing::Combine(testing::Values(29, 1031), testing::Values(1, 3)), name_of_size);
 
 TEST(SimulatorSharding, ADivergingRunIsTheSameMistakeOnEveryRank) {
   SimulationConfig config = small_assembly();
