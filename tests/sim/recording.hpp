@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -9,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "weft/comm/communicator.hpp"
+#include "weft/core/error.hpp"
 #include "weft/sim/simulator.hpp"
 
 #include "support/host.hpp"
@@ -48,6 +50,20 @@ inline Recording record(Simulator& simulator, const SimulationConfig& config, co
     all.block_starts.push_back(first);
   });
   return all;
+}
+
+/// The error of a run, which must hand on nothing that is not finite.
+inline std::string error_of(Simulator& simulator) {
+  bool emitted_broken = false;
+  try {
+    simulator.run([&](auto, std::span<const float> activity, auto) {
+      emitted_broken |= !std::ranges::all_of(activity, [](float x) { return std::isfinite(x); });
+    });
+  } catch (const UserError& error) {
+    EXPECT_FALSE(emitted_broken);
+    return error.what();
+  }
+  return "no error";
 }
 
 /// The name of a case whose parameters are neurons and trajectories.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/dot_kernels.hpp"
+#include "kernels/cuda/sum_of_parts.hpp"
 
 namespace weft::cuda {
 namespace {
@@ -34,27 +35,6 @@ __device__ void add_products(const Vector<T>& a, const Vector<T>& b, double (&su
 }
 
 constexpr int kThreads = 256;
-
-/// out[i] = the sum of all parts' sums, in their order; parts are (parts x count).
-__global__ void __launch_bounds__(kThreads)
-    parts_kernel(const double* __restrict__ parts, std::int64_t number, std::int64_t count,
-                 double* __restrict__ out) {
-  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= count) return;
-  double sum = 0;
-  for (std::int64_t part = 0; part < number; ++part) sum += parts[part * count + i];
-  out[i] = sum;
-}
-
-/// Calls `sum_parts`, which writes (parts x count), and adds the parts up.
-template <typename SumParts>
-void in_parts(std::int64_t parts, std::int64_t count, double* out, cudaStream_t stream, SumParts sum_parts) {
-  if (parts == 1) return sum_parts(out);
-  const Scratch<double> sums(parts * count, stream);
-  sum_parts(sums.data());
-  launch(parts_kernel, dim3(static_cast<unsigned>(blocks_for(count, kThreads))), dim3(kThreads), stream,
-         sums.data(), parts, count, out);
-}
 
 // Loads of each matrix that a thread has under way.
 constexpr int kLoads = 4;
@@ -98,7 +78,7 @@ void row_dots_of(RowBlock<const T> a, RowBlock<const T> b, double* out, cudaStre
   const std::int64_t parts = std::max<std::int64_t>(1, blocks_for(a.columns, kPartColumns));
   const std::int64_t row_blocks = blocks_for(a.rows, kThreads / kWarp);
   const auto kernel = is_aligned(a) && is_aligned(b) ? row_kernel<T, true> : row_kernel<T, false>;
-  in_parts(parts, a.rows, out, stream, [&](double* sums) {
+  sum_of_parts(parts, a.rows, out, stream, [&](double* sums) {
     launch(kernel, dim3(static_cast<unsigned>(row_blocks * parts)), dim3(kThreads), stream, a, b,
            static_cast<unsigned>(row_blocks), sums);
   });
@@ -142,7 +122,7 @@ void column_dots_of(RowBlock<const T> a, RowBlock<const T> b, double* out, cudaS
       std::max<std::int64_t>(1, blocks_for(a.rows, std::max<std::int64_t>(1, wanted)));
   const std::int64_t parts = std::max<std::int64_t>(1, blocks_for(a.rows, part_rows));
   const auto kernel = is_aligned(a) && is_aligned(b) ? column_kernel<T, true> : column_kernel<T, false>;
-  in_parts(parts, a.columns, out, stream, [&](double* sums) {
+  sum_of_parts(parts, a.columns, out, stream, [&](double* sums) {
     launch(kernel, dim3(static_cast<unsigned>(tiles * parts)), dim3(kColumnThreads), stream, a, b,
            static_cast<unsigned>(tiles), part_rows, sums);
   });

@@ -5,6 +5,7 @@
 
 #include "kernels/adam_element.hpp"
 #include "kernels/cuda/row_kernels.hpp"
+#include "kernels/cuda/sum_of_parts.hpp"
 
 namespace weft::cuda {
 namespace {
@@ -429,26 +430,6 @@ __global__ void __launch_bounds__(kColumnThreads, 4)
     if (first_vector + b < batch)
       store_part<T, access, kColumnThreads>(out + b * w.columns, thread, columns, sums[b]);
   }
-}
-
-template <typename T>
-__global__ void add_parts(const T* parts, std::int64_t count, std::int64_t length, T* out) {
-  const std::int64_t k = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (k >= length) return;
-  T total = parts[k];
-  for (std::int64_t part = 1; part < count; ++part) total += parts[part * length + k];
-  out[k] = total;
-}
-
-/// `fill(parts)` computes `count` parts of `length` sums each, one after the other in memory; out is their
-/// sum.
-template <typename T, typename Fill>
-void sum_of_parts(std::int64_t count, std::int64_t length, T* out, cudaStream_t stream, Fill fill) {
-  if (count == 1) return fill(out);
-  const Scratch<T> parts(count * length, stream);
-  fill(parts.data());
-  launch(add_parts<T>, dim3(static_cast<unsigned>(blocks_for(length, kThreads))), dim3(kThreads), stream,
-         parts.data(), count, length, out);
 }
 
 dim3 grid(std::int64_t x, std::int64_t y, std::int64_t z = 1) {

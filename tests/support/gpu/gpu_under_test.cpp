@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "weft/device/cuda_library.hpp"
-#include "weft/model/tensor_kernels.hpp"
 
 #include "support/device_under_test.hpp"
 #include "support/mpi_main.hpp"
@@ -18,19 +17,8 @@ std::string reason_to_skip(const MpiSession& session) {
   return fmt::format("{} ranks, and GPUs: {}", ranks, survey.devices);
 }
 
-Device& device_under_test() {
-  // Never destroyed: CUDA ends before statics do.
-  static Device* const device = [] {
-    Device* const opened = open_cuda_device(test_session().rank_on_this_node()).release();
-    serve_tensors(*opened);
-    return opened;
-  }();
-  return *device;
-}
-
-Communicator& device_world() {
-  static Communicator* const world = device_under_test().connect(test_world().split(0)).release();
-  return *world;
+std::unique_ptr<Device> open_device_under_test() {
+  return open_cuda_device(test_session().rank_on_this_node());
 }
 
 }  // namespace weft

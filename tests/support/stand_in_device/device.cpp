@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "weft/core/error.hpp"
-#include "weft/model/tensor_kernels.hpp"
 
 #include "comm/nccl/nccl_communicator.hpp"
 #include "comm/nccl/nccl_stand_in.hpp"
@@ -79,20 +78,6 @@ class StandInDevice final : public Device {
 
 }  // namespace
 
-// Neither is ever destroyed: MPI ends before statics do.
-
-Device& device_under_test() {
-  static Device* const device = [] {
-    auto* const opened = new StandInDevice;
-    serve_tensors(*opened);
-    return opened;
-  }();
-  return *device;
-}
-
-Communicator& device_world() {
-  static Communicator* const world = device_under_test().connect(test_world().split(0)).release();
-  return *world;
-}
+std::unique_ptr<Device> open_device_under_test() { return std::make_unique<StandInDevice>(); }
 
 }  // namespace weft
