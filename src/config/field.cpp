@@ -128,6 +128,12 @@ Words<TrainingMethod> words_of(TrainingMethod) {
   return words;
 }
 
+Words<DivergencePolicy> words_of(DivergencePolicy) {
+  static constexpr std::array words{std::pair{DivergencePolicy::stop, std::string_view("stop")},
+                                    std::pair{DivergencePolicy::rewind, std::string_view("rewind")}};
+  return words;
+}
+
 std::string in_quotes(std::string_view text) {
   std::string result = "\"";
   for (const char c : text) {

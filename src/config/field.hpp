@@ -17,6 +17,7 @@ using Words = std::span<const std::pair<Choice, std::string_view>>;
 Words<DeviceKind> words_of(DeviceKind);
 Words<ConnectivityDistribution> words_of(ConnectivityDistribution);
 Words<TrainingMethod> words_of(TrainingMethod);
+Words<DivergencePolicy> words_of(DivergencePolicy);
 
 /// A YAML scalar; quotes make a number a text.
 struct Scalar {

@@ -165,6 +165,43 @@ const std::vector<Key>& keys() {
        "Weight of the sum of abs(W_ij)."},
       {"training.loss.l2", WEFT_FIELD(c.training.loss.l2), kNotNegative, kTrain,
        "Weight of the sum of W_ij^2."},
+
+      {"training.divergence", WEFT_FIELD(c.training.divergence), kAny, kTrain,
+       "Of `adam`, where the loss or a weight is no longer finite: `stop`, with the last good checkpoint "
+       "named; `rewind`, back to that checkpoint with half the learning rates."},
+      {"training.most_rewinds",
+       WEFT_FIELD(c.training.most_rewinds),
+       {.low = 1, .high = 100},
+       kTrain,
+       "Of `adam`: how often it goes back before it stops all the same."},
+
+      {"checkpoint.interval", WEFT_FIELD(c.checkpoint.interval), kNotNegative, kNoStage,
+       "Time from one checkpoint of a stage under way to the next [s]; 0: only where the run is stopped."},
+      {"checkpoint.keep",
+       WEFT_FIELD(c.checkpoint.keep),
+       {.low = 2, .high = 1e6},
+       kNoStage,
+       "So many of the newest checkpoints are kept."},
+      {"checkpoint.major",
+       WEFT_FIELD(c.checkpoint.major),
+       {.low = 0, .high = 1e6},
+       kNoStage,
+       "Every checkpoint whose number, counted from the start of the training, is a multiple of this is kept "
+       "for good; 0: none."},
+
+      {"patience.heartbeat",
+       WEFT_FIELD(c.patience.heartbeat),
+       {.low = 1, .high = 1e6},
+       kNoStage,
+       "How long there may be no sign of life from a rank [s]."},
+      {"patience.step", WEFT_FIELD(c.patience.step), kPositive, kNoStage,
+       "How long one step of a stage may take [s]."},
+      {"patience.collective", WEFT_FIELD(c.patience.collective), kPositive, kNoStage,
+       "How long ranks may wait for each other in one collective, while none of them reads or writes [s]."},
+      {"patience.checkpoint", WEFT_FIELD(c.patience.checkpoint), kPositive, kNoStage,
+       "How long the writing of a checkpoint or a result may take [s]."},
+      {"patience.read", WEFT_FIELD(c.patience.read), kPositive, kNoStage,
+       "How long the reading of a dataset or a checkpoint may take [s]."},
   };
   return table;
 }
@@ -203,6 +240,8 @@ std::span<const Section> config_sections() {
       {"training", "The fit of the model to the activity."},
       {"training.learning_rate", "The step sizes of `adam`; 0 keeps a part as it starts."},
       {"training.loss", "Of `adam`: weights of what is added to the norm of the residual."},
+      {"checkpoint", "Saving the state of a stage under way; [reliability.md](reliability.md)."},
+      {"patience", "When ranks that wait give up; [reliability.md](reliability.md)."},
   };
   return table;
 }

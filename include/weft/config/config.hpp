@@ -72,7 +72,28 @@ struct TrainingConfig {
   std::int64_t psi_splines = 48;        ///< varpro: K, cubic B-splines of psi, of each group
   std::int64_t phi_splines = 40;        ///< varpro: M, cubic B-splines of each phi
   std::filesystem::path psi_groups;     ///< varpro: groups with a psi of their own: "", "types" or a file
+  DivergencePolicy divergence = DivergencePolicy::stop;  ///< adam: when the loss is no longer finite
+  std::int64_t most_rewinds = 3;                         ///< adam: until it stops all the same
   bool tf32 = false;                    ///< varpro on a GPU: products from factors rounded to 10 bits
+};
+
+/// What a training does when its loss or its weights are no longer finite.
+enum class DivergencePolicy { stop, rewind };
+
+/// When the state of a stage under way is saved, and how many of these are kept.
+struct CheckpointConfig {
+  double interval = 300;   ///< [s] from one to the next; 0: only where the run is stopped
+  std::int64_t keep = 2;   ///< the newest so many
+  std::int64_t major = 0;  ///< and every so manieth, for good; 0: none
+};
+
+/// How long nothing may come from a rank before the run is given up [s].
+struct PatienceConfig {
+  double heartbeat = 30;     ///< no sign of life at all
+  double step = 1800;        ///< between two steps of a stage
+  double collective = 1800;  ///< in one collective, while no rank reads or writes
+  double checkpoint = 7200;  ///< writing a checkpoint or a result
+  double read = 7200;        ///< reading a dataset or a checkpoint
 };
 
 enum class DeviceKind { automatic, cpu, cuda };
@@ -86,6 +107,8 @@ struct Config {
   SimulationConfig simulation;
   DataConfig data;
   TrainingConfig training;
+  CheckpointConfig checkpoint;
+  PatienceConfig patience;
 };
 
 /// `key.path=value` of the command line.

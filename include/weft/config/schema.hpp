@@ -17,7 +17,8 @@ namespace weft {
 /// A value of a config, whatever its type.
 using Field =
     std::variant<std::int64_t*, std::uint64_t*, int*, bool*, double*, std::optional<double>*, std::string*,
-                 std::filesystem::path*, DeviceKind*, ConnectivityDistribution*, TrainingMethod*>;
+                 std::filesystem::path*, DeviceKind*, ConnectivityDistribution*, TrainingMethod*,
+                 DivergencePolicy*>;
 
 /// The numbers that a key may take.
 struct Range {

@@ -33,6 +33,21 @@ class UnidentifiableError : public std::runtime_error {
   explicit UnidentifiableError(const std::string& line) : std::runtime_error(line) {}
 };
 
+/// Not an error: all ranks ended a long loop at the same step, before its end, because that was wished
+/// (comm/run_control.hpp); what they had is saved. Exit code 75, "go on later".
+class Stopped : public std::runtime_error {
+ public:
+  /// Such as "train, after step 1200".
+  explicit Stopped(const std::string& place) : std::runtime_error(place) {}
+};
+
+/// A training left the numbers that a computer has: a loss or a weight is NaN or infinite. A UserError that
+/// can be answered by going back to the last good checkpoint. On all ranks alike.
+class DivergedError : public UserError {
+ public:
+  using UserError::UserError;
+};
+
 /// A bug in Weft: a broken invariant. Exit code 1. The message ends with the place in the source and the call
 /// stack.
 class InternalError : public std::runtime_error {

@@ -1,0 +1,53 @@
+#include "weft/core/section.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+
+namespace weft {
+namespace {
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// Each by itself may be a moment older than the others, which does not matter to those who look at seconds.
+std::atomic<const char*> present_stage{""};
+std::atomic<std::int64_t> present_step{0};
+std::atomic<Section> present_section{Section::step};
+std::atomic<std::int64_t> since_ns{now_ns()};
+
+Section enter(Section section) {
+  since_ns.store(now_ns(), std::memory_order_relaxed);
+  return present_section.exchange(section, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+std::string_view section_name(Section section) {
+  static constexpr std::array<std::string_view, kSections> names{"step", "collective", "checkpoint", "read"};
+  return names[static_cast<std::size_t>(section)];
+}
+
+InSection::InSection(Section section) : outer_(enter(section)) {}
+InSection::~InSection() { enter(outer_); }
+
+void note_stage(const char* stage) {
+  present_stage.store(stage, std::memory_order_relaxed);
+  note_step(0);
+}
+
+void note_step(std::int64_t step) {
+  present_step.store(step, std::memory_order_relaxed);
+  since_ns.store(now_ns(), std::memory_order_relaxed);
+}
+
+Whereabouts whereabouts() {
+  return {present_stage.load(std::memory_order_relaxed), present_step.load(std::memory_order_relaxed),
+          present_section.load(std::memory_order_relaxed),
+          1e-9 * static_cast<double>(now_ns() - since_ns.load(std::memory_order_relaxed))};
+}
+
+}  // namespace weft
