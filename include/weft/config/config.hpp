@@ -44,6 +44,9 @@ struct DataConfig {
 /// adam: the paper's gradient training. varpro: the closed form, by variable projection.
 enum class TrainingMethod { adam, varpro };
 
+/// What a training does when its loss or its weights are no longer finite.
+enum class DivergencePolicy { stop, rewind };
+
 struct LearningRateConfig {
   double connectivity = 1e-3;
   double embedding = 5e-4;
@@ -76,9 +79,6 @@ struct TrainingConfig {
   std::int64_t most_rewinds = 3;                         ///< adam: until it stops all the same
   bool tf32 = false;                    ///< varpro on a GPU: products from factors rounded to 10 bits
 };
-
-/// What a training does when its loss or its weights are no longer finite.
-enum class DivergencePolicy { stop, rewind };
 
 /// When the state of a stage under way is saved, and how many of these are kept.
 struct CheckpointConfig {
