@@ -19,10 +19,13 @@ const std::map<std::string, LogLevel> kLevels{{"info", LogLevel::info},
                                               {"warning", LogLevel::warning},
                                               {"error", LogLevel::error},
                                               {"off", LogLevel::off}};
+const std::map<std::string, Resume> kResumes{
+    {"auto", Resume::automatic}, {"must", Resume::must}, {"never", Resume::never}};
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failure (a bug, a crash, data that do not hold the answer), 2 the user's mistake "
-    "(config, file, argument, rank count, full disk).\n"
+    "(config, file, argument, rank count, full disk), 75 stopped before the end (SIGUSR1, SIGTERM, SIGINT, "
+    "--max-hours, the end of the Slurm job): the same command goes on from there.\n"
     "Every stage runs on any number of ranks: mpirun -n 4 weft run CONFIG.\n";
 
 /// An option whose value is one of a few words.
@@ -50,6 +53,12 @@ void add_stages(CLI::App& app, CommandLine& line, const std::string& name, const
   add_choice<Stage>(
       *command, "--redo", "STAGE", kStages, [&line](Stage stage) { line.request.redo = stage; },
       "do this stage and those after it again");
+  add_choice<Resume>(
+      *command, "--resume", "WHEN", kResumes, [&line](Resume resume) { line.request.resume = resume; },
+      "go on with a stage that was stopped: auto, where there is one (the default); must; never, begin anew");
+  command->add_option("--max-hours", line.max_hours, "save what there is after so long, and stop")
+      ->type_name("HOURS")
+      ->check(CLI::PositiveNumber);
   add_choice<LogLevel>(
       *command, "--log-level", "LEVEL", kLevels, [&line](LogLevel level) { line.log_level = level; },
       "the least that is shown");

@@ -35,8 +35,10 @@ std::string checkpoint_text(const fs::path& folder) {
   const CheckpointInfo& info = checkpoint.info();
   checkpoint.verify();
   std::string text = fmt::format(
-      "checkpoint {}\n  step {} of method {}, {} neurons, config {}\n  written by weft {}; checksums agree\n",
-      folder.string(), info.step, info.method, info.neurons, info.config_hash, info.version);
+      "checkpoint {}\n  {}, step {} of method {}, {} neurons, config {}\n  written by weft {}; checksums "
+      "agree\n",
+      folder.string(), info.complete ? "complete" : "a state under way", info.step, info.method, info.neurons,
+      info.config_hash, info.version);
   for (const auto& [name, shape] : checkpoint.arrays())
     text += fmt::format("  {:<36} ({})\n", name, fmt::join(shape, " x "));
   return text;

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "weft/comm/sums.hpp"
 #include "weft/config/schema.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
@@ -60,6 +61,9 @@ std::vector<Stage> as_stages(const std::string& text) {
   for (const char letter : text) stages.push_back(static_cast<Stage>(letter));
   return stages;
 }
+
+/// The stage behind one that is not the last.
+Stage after(Stage stage) { return static_cast<Stage>(static_cast<int>(stage) + 1); }
 
 bool to_redo(const Request& request, Stage stage) { return request.redo && *request.redo <= stage; }
 
@@ -128,17 +132,39 @@ bool is_new(const RunFolder& folder) {
   return std::filesystem::status(folder.path, unknown).type() == std::filesystem::file_type::not_found;
 }
 
+/// What is to be done, and the checkpoint that the first of it goes on from, if any.
+struct Work {
+  std::vector<Stage> stages;
+  std::filesystem::path state;
+};
+
 /// The plan, and a folder ready for it; config.yaml stays as it is where there is nothing to do, for then
 /// keys of later stages may differ from those that made what is there.
-std::vector<Stage> prepare_folder(const StageContext& context, const Request& request) {
+Work prepare_folder(const StageContext& context, const Request& request) {
   check_ownership(context.folder);
-  const std::vector<Stage> stages = plan(context.folder, context.config, request);
+  Work work{plan(context.folder, context.config, request), {}};
   make_folders(context.folder.path / "log");
-  // Results behind the first stage to run are void, also where their keys would still match.
-  if (!stages.empty()) discard_from(context.folder, stages.front());
-  if (!stages.empty()) save_config(context.folder, context.config);
   log_to_file(context.folder.log());
-  return stages;
+  if (work.stages.empty()) return work;
+  const Stage first = work.stages.front();
+  work.state = state_to_resume(context.folder, context.config, request, first);
+  // Results behind the first stage to run are void, also where their keys would still match.
+  discard_from(context.folder, work.state.empty() ? first : after(first));
+  save_config(context.folder, context.config);
+  return work;
+}
+
+/// The work of rank 0 on every rank. @collective
+Work agreed_work(Communicator& world, const Work& work) {
+  const std::string names = broadcast_text(world, as_text(work.stages));
+  return {as_stages(names), broadcast_text(world, work.state.string())};
+}
+
+/// Between stages, for those without a long loop. @collective @throws Stopped
+void stop_before(const StageContext& context, Stage stage) {
+  const bool wished = context.stop.reason().has_value();
+  if (sum_over(context.world, wished ? 1.0 : 0.0) > 0)
+    throw Stopped(fmt::format("before {}", stage_name(stage)));
 }
 
 }  // namespace
@@ -164,10 +190,30 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
   return stages;
 }
 
+std::filesystem::path state_to_resume(const RunFolder& folder, const Config& config, const Request& request,
+                                      Stage first) {
+  const std::filesystem::path root = states_of(folder, first);
+  if (root.empty() || to_redo(request, first) || request.resume == Resume::never) return {};
+  const std::optional<std::filesystem::path> state = newest_sound_checkpoint(root);
+  if (!state) {
+    const bool begun = first > (config.data.path.empty() ? Stage::simulate : Stage::train);
+    if (request.resume == Resume::automatic || begun) return {};
+    throw UserError({"--resume",
+                     fmt::format("must, while {} holds nothing to go on from", folder.path.string()),
+                     "a run that was begun", "check --output, or leave --resume out"});
+  }
+  if (Checkpoint(*state).info().config_hash == stage_key(config, first)) return *state;
+  throw UserError({folder.path.string(),
+                   fmt::format("its {} stage, not finished, belongs to another config: {}", stage_name(first),
+                               differences(folder, config, first)),
+                   "the same config, or a folder of its own",
+                   "use --output DIR, or --resume never to begin it anew"});
+}
+
 void run_pipeline(const StageContext& context, const Request& request) {
   Communicator& world = context.world;
   std::optional<RunLock> lock;
-  std::string names;
+  Work work;
   collectively(world, [&] { check_request(context, request); });
   const std::vector<std::string> devices = check_devices(context, request);
   collectively(world, [&] {
@@ -176,9 +222,11 @@ void run_pipeline(const StageContext& context, const Request& request) {
     if (is_new(context.folder)) plan(context.folder, context.config, request);
     make_folders(context.folder.path);
     lock.emplace(context.folder.path);
-    names = as_text(prepare_folder(context, request));
+    work = prepare_folder(context, request);
+    if (const auto former = lock->left_behind())
+      log_info("the lock of {}, which is gone, is taken over", *former);
   });
-  const std::vector<Stage> planned = as_stages(broadcast_text(world, names));
+  work = agreed_work(world, work);
   log_info("weft {}, {} x {} threads, {}", version_line(),
            world.size() == 1 ? "1 rank" : fmt::format("{} ranks", world.size()), context.threads,
            context.folder.path.string());
@@ -186,8 +234,9 @@ void run_pipeline(const StageContext& context, const Request& request) {
 
   for (const Stage stage : kStages) {
     if (!request.covers(stage)) continue;
-    if (std::ranges::find(planned, stage) != planned.end()) {
-      run_stage(context, stage);
+    if (std::ranges::find(work.stages, stage) != work.stages.end()) {
+      stop_before(context, stage);
+      run_stage(context, stage, stage == work.stages.front() ? work.state : std::filesystem::path());
     } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
       log_info("simulate: not needed, data.path is {}", context.config.data.path.string());
     } else {

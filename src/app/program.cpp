@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -13,8 +14,10 @@
 #include "weft/app/command_line.hpp"
 #include "weft/app/inspect.hpp"
 #include "weft/app/pipeline.hpp"
+#include "weft/comm/heartbeat.hpp"
 #include "weft/comm/mpi_communicator.hpp"
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 #include "weft/core/version.hpp"
 #include "weft/device/device_choice.hpp"
 #include "weft/io/files.hpp"
@@ -26,6 +29,7 @@
 #include "weft/ops/launcher_check.hpp"
 #include "weft/ops/memory.hpp"
 #include "weft/ops/progress_line.hpp"
+#include "weft/ops/stop_request.hpp"
 
 namespace weft {
 namespace {
@@ -83,7 +87,8 @@ void check_agreement(Communicator& world, const std::string& place, const std::s
 std::string request_text(const CommandLine& line) {
   const Request& request = line.request;
   return fmt::format("{} {} {} {}", static_cast<int>(request.first), static_cast<int>(request.last),
-                     request.redo ? stage_name(*request.redo) : "", line.output.string());
+                     request.redo ? stage_name(*request.redo) : "", line.output.string()) +
+         fmt::format(" {}", static_cast<int>(request.resume));
 }
 
 /// The config of this rank; all ranks must have read the same, and have been asked for the same. @collective
@@ -106,10 +111,24 @@ ChosenDevice open_device(const MpiSession& session, Communicator& world, const C
   return chosen;
 }
 
+Patience patience_of(const PatienceConfig& config) {
+  return {config.heartbeat, config.step, config.collective, config.checkpoint, config.read};
+}
+
+/// What the heartbeat's thread does where a rank is lost: the main thread may be waiting for it for ever.
+void end_at_once(const Alarm& alarm) {
+  if (alarm.leads) fmt::print(stderr, "weft: {}\n", alarm.words);
+  std::fflush(stderr);
+  std::_Exit(code(ExitCode::failure));
+}
+
 void run_stages(const MpiSession& session, Communicator& control, const CommandLine& line) {
   if (control.rank() == 0) log_to_terminal(line.log_level);
   collectively(control, [&] { check_launcher(control.size()); });
   const Config config = agreed_config(control, line);
+  std::optional<StopRequest> stop;
+  collectively(control, [&] { stop.emplace(StopRequest::Options{line.max_hours, control.rank() == 0}); });
+  const Heartbeat heartbeat(control, patience_of(config.patience), end_at_once);
   const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
   const int threads = choose_threads(config, session.ranks_on_this_node());
   set_threads(threads);
@@ -121,9 +140,9 @@ void run_stages(const MpiSession& session, Communicator& control, const CommandL
 
   ProgressLine progress;
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
-  run_pipeline(
-      {device, world, config, folder, threads, shows ? progress.sink() : ProgressSink(), chosen.why_host},
-      line.request);
+  run_pipeline({device, world, config, folder, threads, shows ? progress.sink() : ProgressSink(), *stop,
+                chosen.why_host},
+               line.request);
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
   if (line.request.covers(Stage::train) || line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
@@ -138,7 +157,9 @@ int fail(const MpiSession& session, const Communicator& world, ExitCode exit_cod
     if (world.rank() == 0) fmt::print(stderr, "weft: {}\n", what);
     return code(exit_code);
   }
-  fmt::print(stderr, "weft: rank {}: {}\n", world.rank(), what);
+  const Whereabouts where = whereabouts();
+  fmt::print(stderr, "weft: rank {} on {}: {} (stage {}, step {})\n", world.rank(), host_name(), what,
+             where.stage, where.step);
   std::fflush(stderr);
   session.abort(code(exit_code));
 }
@@ -156,6 +177,9 @@ int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
   try {
     run_stages(session, *world, line);
     return code(ExitCode::done);
+  } catch (const Stopped& stopped) {
+    return fail(session, *world, ExitCode::stopped,
+                fmt::format("stopped: {}; the same command goes on from there", stopped.what()));
   } catch (const UserError& error) {
     return fail(session, *world, ExitCode::user_mistake, error.what());
   } catch (const std::bad_alloc&) {

@@ -40,6 +40,17 @@ std::string mark_of(const std::string& key, const fs::path& file, const std::str
   return fmt::format("-{:x}-{:x}", bytes, fs::last_write_time(file).time_since_epoch().count());
 }
 
+/// Empty where the newest checkpoint is that of a training under way, or damaged: then the training goes on
+/// from the newest that is sound.
+std::string key_of_training(const fs::path& checkpoints) {
+  try {
+    const Checkpoint newest(latest_checkpoint(checkpoints));
+    return newest.info().complete ? newest.info().config_hash : "";
+  } catch (const UserError&) {
+    return "";
+  }
+}
+
 /// The content of the report's meta tag.
 std::string key_of_report(const fs::path& page) {
   const std::string text = read_text(page);
@@ -83,9 +94,7 @@ std::string finished_key(const RunFolder& folder, Stage stage) {
     case Stage::simulate:
       return fs::exists(folder.dataset()) ? Dataset(folder.dataset()).info().config_hash : "";
     case Stage::train:
-      return fs::exists(folder.checkpoints() / "latest")
-                 ? Checkpoint(latest_checkpoint(folder.checkpoints())).info().config_hash
-                 : "";
+      return key_of_training(folder.checkpoints());
     case Stage::evaluate:
       return fs::exists(folder.metrics())
                  ? read_json(folder.metrics()).value("/provenance/config_hash"_json_pointer, "")
@@ -94,6 +103,11 @@ std::string finished_key(const RunFolder& folder, Stage stage) {
       return fs::exists(folder.report()) ? key_of_report(folder.report()) : "";
   }
   throw InternalError("an unknown stage");
+}
+
+fs::path states_of(const RunFolder& folder, Stage stage) {
+  if (stage == Stage::simulate) return folder.data_states();
+  return stage == Stage::train ? folder.checkpoints() : fs::path();
 }
 
 void discard_from(const RunFolder& folder, Stage stage) {
@@ -109,7 +123,9 @@ void discard_from(const RunFolder& folder, Stage stage) {
     remove_tree(folder.neurons());
   }
   if (stage <= Stage::train) remove_tree(folder.checkpoints());
-  if (stage <= Stage::simulate) remove_tree(folder.data());
+  if (stage > Stage::simulate) return;
+  remove_tree(folder.data());
+  remove_tree(folder.data_under_way());
 }
 
 bool is_resolved(const fs::path& config) { return read_text(config).starts_with(kResolved); }

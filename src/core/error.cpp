@@ -9,11 +9,22 @@
 namespace weft {
 namespace {
 
+/// What was found may come from anywhere: line ends and other control characters are written as \x0a.
+std::string on_one_line(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool control = byte < 0x20 || byte == 0x7f;
+    line += control ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return line;
+}
+
 std::string sentence(const Complaint& complaint) {
   std::string line = fmt::format("{}: {}", complaint.place, complaint.found);
   if (!complaint.expected.empty()) line += fmt::format("; expected {}", complaint.expected);
   if (!complaint.remedy.empty()) line += fmt::format("; {}", complaint.remedy);
-  return line;
+  return on_one_line(line);
 }
 
 std::string call_stack() {

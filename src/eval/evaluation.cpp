@@ -8,6 +8,7 @@
 
 #include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 #include "weft/eval/clustering.hpp"
 #include "weft/eval/connectivity_metrics.hpp"
 #include "weft/eval/error_bars.hpp"
@@ -30,17 +31,23 @@ constexpr std::int64_t kScatterBins = 300;
 
 class Steps {
  public:
-  explicit Steps(const ProgressSink& sink) : sink_(sink) {}
-  /// Says that one more step begins.
+  Steps(RunControl& control, Communicator& rows) : control_(control), rows_(rows) {}
+  /// Says that one more step begins. @collective @throws Stopped
   void begin(const char* what) {
-    if (sink_) sink_({.stage = "evaluate", .done = done_, .total = total, .unit = "steps", .detail = what});
-    ++done_;
+    if (ask(control_, rows_) == Wish::stop) throw Stopped(std::string("evaluate, before ") + what);
+    tell(what);
+    note_step(++done_);
   }
-  void end() { begin(""); }
+  void end() const { tell(""); }
 
  private:
-  static constexpr std::int64_t total = 4;
-  const ProgressSink& sink_;
+  void tell(const char* what) const {
+    control_.progress({"evaluate", done_, kSteps, "steps", what});
+  }
+
+  static constexpr std::int64_t kSteps = 4;
+  RunControl& control_;
+  Communicator& rows_;
   std::int64_t done_ = 0;
 };
 
@@ -149,13 +156,13 @@ PsiFigure psi_figure(const RecoveredModel& model, const Gauge& gauge, const Acti
 }  // namespace
 
 Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Dataset& dataset,
-                    const Truth* truth, std::uint64_t seed, const ProgressSink& progress) {
+                    const Truth* truth, std::uint64_t seed, RunControl& control) {
   require(model.partition().shards() == rows.size() && model.shard() == rows.rank(),
           "the model is sharded over the ranks that evaluate it");
   const NeuronTypeTruth* types = truth == nullptr ? nullptr : &truth->types();
   require(types == nullptr || std::ssize(types->neuron_type) == model.partition().rows(),
           "the truth has as many neurons as the model");
-  Steps steps(progress);
+  Steps steps(control, rows);
   Evaluation result;
   json& metrics = result.metrics;
   Figures& figures = result.figures;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <set>
 #include <string>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -22,8 +24,10 @@ constexpr const char* kRemedy = "use another checkpoint, or copy this one again"
 void check_size(const fs::path& path, std::int64_t bytes) {
   std::error_code error;
   const std::uintmax_t found = fs::file_size(path, error);
-  if (error) throw UserError({path.string(), "missing from the checkpoint", "", kRemedy});
-  if (static_cast<std::int64_t>(found) != bytes) {
+  if (error == std::errc::no_such_file_or_directory)
+    throw UserError({path.string(), "missing from the checkpoint", "", kRemedy});
+  if (error) throw_file_error(path, "cannot be read", error.value());
+  if (found != static_cast<std::uintmax_t>(bytes)) {
     throw UserError({path.string(), fmt::format("{} bytes", found), fmt::format("{} bytes", bytes), kRemedy});
   }
 }
@@ -32,6 +36,17 @@ void check_checksum(const fs::path& path, const std::string& expected) {
   const std::string found = file_checksum(path);
   if (found == expected) return;
   throw UserError({path.string(), "damaged, its xxh3 is " + found, expected, kRemedy});
+}
+
+/// Whether an array of this shape, none of it compressed, can be in a file of so many bytes.
+bool fits(const hdf5::Shape& shape, std::int64_t bytes) {
+  if (std::ranges::find(shape, 0) != shape.end()) return true;
+  std::int64_t room = bytes;
+  for (const std::int64_t count : shape) {
+    if (count < 0 || count > room) return false;
+    room /= count;
+  }
+  return true;
 }
 
 /// The elements of one row of an array.
@@ -51,14 +66,50 @@ struct Checkpoint::Impl {
     all.push_back(manifest.common);
     return all;
   }
-  hdf5::File open(const ManifestFile& file) const { return hdf5::File::open(folder / file.name); }
+
+  /// HDF5 may do anything on bytes that it has not written itself.
+  hdf5::File open(const ManifestFile& file) {
+    if (!sound.contains(file.name)) check_checksum(folder / file.name, file.xxh3);
+    sound.insert(file.name);
+    return hdf5::File::open(folder / file.name);
+  }
+
+  /// A dataset with numbers, no more than the file has room for.
+  hdf5::Dataset dataset(const hdf5::File& file, const ManifestFile& described,
+                        const std::string& name) const {
+    hdf5::Dataset dataset = file.dataset(name);
+    if (!dataset.holds_numbers() || !fits(dataset.shape(), described.bytes)) {
+      throw UserError({dataset.place(), "no array of numbers that the file has room for", "", kRemedy});
+    }
+    return dataset;
+  }
+
+  /// A dataset of a shard, one row for each of the shard's.
+  hdf5::Dataset rows_dataset(const hdf5::File& file, const ManifestFile& shard,
+                             const std::string& name) const {
+    hdf5::Dataset rows = dataset(file, shard, name);
+    const hdf5::Shape shape = rows.shape();
+    const std::int64_t expected = shard.row_end - shard.row_begin;
+    if (shape.empty() || shape[0] != expected) {
+      throw UserError({rows.place(), fmt::format("{} rows", shape.empty() ? 0 : shape[0]),
+                       fmt::format("{} rows, as in the manifest", expected), kRemedy});
+    }
+    return rows;
+  }
+
+  /// The shape of an array over all shards.
+  hdf5::Shape whole_shape(const hdf5::File& file, const std::string& name) const {
+    hdf5::Shape shape = rows_dataset(file, manifest.shards.front(), name).shape();
+    shape[0] = manifest.info.neurons;
+    return shape;
+  }
 
   /// Rows [first, first + rows) of one shard, counted in its own array.
   template <typename T>
   void read_part(const ManifestFile& shard, const std::string& name, std::int64_t first, std::int64_t rows,
-                 std::span<T> values) const {
+                 std::span<T> values) {
     const hdf5::File file = open(shard);
-    const hdf5::Dataset dataset = file.dataset(name);
+    const hdf5::Dataset dataset = rows_dataset(file, shard, name);
     hdf5::Shape count = dataset.shape();
     const std::int64_t expected = std::ssize(values) / rows;
     if (row_size(count) != expected) {
@@ -72,7 +123,7 @@ struct Checkpoint::Impl {
   }
 
   template <typename T>
-  void read_rows(const std::string& name, std::int64_t first, std::int64_t rows, std::span<T> values) const {
+  void read_rows(const std::string& name, std::int64_t first, std::int64_t rows, std::span<T> values) {
     require(first >= 0 && rows >= 0 && first + rows <= manifest.info.neurons, "rows of the checkpoint");
     require(rows == 0 ? values.empty() : std::ssize(values) % rows == 0, "whole rows to read into");
     const std::int64_t columns = rows == 0 ? 0 : std::ssize(values) / rows;
@@ -86,8 +137,15 @@ struct Checkpoint::Impl {
     }
   }
 
+  template <typename T>
+  std::vector<T> read_common(const std::string& name) {
+    const hdf5::File file = open(manifest.common);
+    return dataset(file, manifest.common, name).template read_all<T>();
+  }
+
   fs::path folder;
   Manifest manifest;
+  std::set<std::string> sound;  ///< names of the files whose xxh3 was found right
 };
 
 Checkpoint::Checkpoint(const fs::path& folder) : impl_(std::make_unique<Impl>(folder)) {}
@@ -104,8 +162,14 @@ void Checkpoint::require_neurons(std::int64_t neurons) const {
 }
 
 bool Checkpoint::has(const std::string& name) const {
-  return impl_->open(impl_->manifest.shards.front()).has_dataset(name) ||
-         impl_->open(impl_->manifest.common).has_dataset(name);
+  return impl_->open(impl_->manifest.common).has_dataset(name) ||
+         impl_->open(impl_->manifest.shards.front()).has_dataset(name);
+}
+
+std::vector<std::int64_t> Checkpoint::shape_of(const std::string& name) const {
+  const hdf5::File common = impl_->open(impl_->manifest.common);
+  if (common.has_dataset(name)) return impl_->dataset(common, impl_->manifest.common, name).shape();
+  return impl_->whole_shape(impl_->open(impl_->manifest.shards.front()), name);
 }
 
 void Checkpoint::read_rows(const std::string& name, GlobalRow first_row, std::int64_t rows,
@@ -119,19 +183,20 @@ void Checkpoint::read_rows(const std::string& name, GlobalRow first_row, std::in
 }
 
 std::vector<double> Checkpoint::read_common(const std::string& name) const {
-  return impl_->open(impl_->manifest.common).dataset(name).read_all<double>();
+  return impl_->read_common<double>(name);
+}
+
+std::vector<std::int64_t> Checkpoint::read_common_int64(const std::string& name) const {
+  return impl_->read_common<std::int64_t>(name);
 }
 
 std::map<std::string, std::vector<std::int64_t>> Checkpoint::arrays() const {
   std::map<std::string, std::vector<std::int64_t>> shapes;
   const hdf5::File common = impl_->open(impl_->manifest.common);
-  for (const std::string& name : common.dataset_names()) shapes[name] = common.dataset(name).shape();
+  for (const std::string& name : common.dataset_names())
+    shapes[name] = impl_->dataset(common, impl_->manifest.common, name).shape();
   const hdf5::File shard = impl_->open(impl_->manifest.shards.front());
-  for (const std::string& name : shard.dataset_names()) {
-    hdf5::Shape shape = shard.dataset(name).shape();
-    shape[0] = impl_->manifest.info.neurons;
-    shapes[name] = shape;
-  }
+  for (const std::string& name : shard.dataset_names()) shapes[name] = impl_->whole_shape(shard, name);
   return shapes;
 }
 

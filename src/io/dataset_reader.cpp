@@ -8,10 +8,23 @@
 #include "weft/io/dataset.hpp"
 
 #include "io/recording_file.hpp"
+#include "io/rehearsal.hpp"
 
 namespace weft {
 namespace fs = std::filesystem;
 namespace {
+
+/// As many trajectories as a simulation may have.
+constexpr std::int64_t kMostValues = 1'000'000;
+
+bool holds_at_most(std::int64_t most, const hdf5::Shape& shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) {
+    if (extent < 0 || (extent > 0 && count > most / extent)) return false;
+    count *= extent;
+  }
+  return true;
+}
 
 /// The values of a quantity that may be an attribute of the file or of `/activity`, or a dataset of its own.
 template <hdf5::Number T>
@@ -20,7 +33,10 @@ std::optional<std::vector<T>> find_values(const RecordingFile& recording, const 
   const hdf5::Dataset activity = recording.file.dataset("/activity");
   if (activity.attributes().has(name)) return activity.attributes().read<T>(name);
   if (!recording.file.has_dataset("/" + name)) return std::nullopt;
-  return recording.checked_dataset("/" + name).read_all<T>();
+  const hdf5::Dataset values = recording.checked_dataset("/" + name);
+  if (holds_at_most(kMostValues, values.shape())) return values.read_all<T>();
+  throw UserError({values.place(), "its shape is " + hdf5::text_of(values.shape()),
+                   fmt::format("{} values at most", kMostValues), "correct it"});
 }
 
 double read_dt(const RecordingFile& recording) {
@@ -87,6 +103,11 @@ struct Dataset::Impl {
     if (info.has_truth) check_truth(recording);
   }
 
+  void try_reading() const {
+    recording.try_reading(activity);
+    if (derivative) recording.try_reading(*derivative);
+  }
+
   std::vector<float> read(const hdf5::Dataset& dataset, std::int64_t first_frame, std::int64_t frames,
                           std::int64_t first_neuron, std::int64_t neurons) const {
     std::vector<float> values(static_cast<std::size_t>(frames * neurons));
@@ -108,7 +129,10 @@ struct Dataset::Impl {
   std::optional<hdf5::Dataset> derivative;
 };
 
-Dataset::Dataset(const fs::path& file) : impl_(std::make_unique<Impl>(file)) {}
+Dataset::Dataset(const fs::path& file) {
+  rehearse(file, [&file] { Impl(file).try_reading(); });
+  impl_ = std::make_unique<Impl>(file);
+}
 Dataset::~Dataset() = default;
 Dataset::Dataset(Dataset&&) noexcept = default;
 

@@ -28,6 +28,14 @@ Handle access_properties() {
   return properties;
 }
 
+/// Without a buffer of HDF5's own, a write that fails is reported by the write and not when a dataset is
+/// closed.
+Handle writing_properties() {
+  Handle properties = access_properties();
+  H5Pset_sieve_buf_size(properties.id(), 0);
+  return properties;
+}
+
 /// The library's own descriptor of an open file.
 int* descriptor(hid_t file) {
   void* pointer = nullptr;
@@ -124,22 +132,21 @@ void Handle::reset() {
 
 File File::create(const fs::path& path) {
   prepare_library();
-  const Handle properties = access_properties();
-  // Without a buffer of HDF5's own, a write that fails is reported by the write and not when a dataset is
-  // closed.
-  H5Pset_sieve_buf_size(properties.id(), 0);
-  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, properties.id());
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, writing_properties().id());
   return {path, {check(id, path.string(), "cannot be made"), H5Fclose}};
 }
 
-File File::open(const fs::path& path) {
+File File::open(const fs::path& path) { return open(path, H5F_ACC_RDONLY, access_properties()); }
+
+File File::open_for_update(const fs::path& path) { return open(path, H5F_ACC_RDWR, writing_properties()); }
+
+File File::open(const fs::path& path, unsigned mode, const Handle& properties) {
   prepare_library();
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) {
     throw UserError({path.string(), "a folder", "an HDF5 file", "name a file in it"});
   }
-  const Handle properties = access_properties();
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, properties.id());
+  const hid_t id = H5Fopen(path.c_str(), mode, properties.id());
   return {path, {check(id, path.string(), "cannot be opened"), H5Fclose}};
 }
 
@@ -189,6 +196,12 @@ Dataset File::create(const std::string& name, hid_t type, const Shape& shape,
 
 void File::reserve_space() const {
   if (const int code = take_space(handle_.id())) throw_file_error(path_, "no room for it", code);
+}
+
+void File::flush() const {
+  reserve_space();
+  check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), path_.string(), "cannot be written");
+  sync_to_disk(path_);
 }
 
 void File::close() {

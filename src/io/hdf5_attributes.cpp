@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "weft/core/error.hpp"
 #include "weft/io/hdf5.hpp"
 
@@ -13,9 +15,10 @@ Handle text_type() {
   return type;
 }
 
+/// 0 where HDF5 cannot tell.
 std::size_t value_count(const Handle& attribute) {
   const Handle space(H5Aget_space(attribute.id()), H5Sclose);
-  return static_cast<std::size_t>(H5Sget_simple_extent_npoints(space.id()));
+  return static_cast<std::size_t>(std::max<hssize_t>(0, H5Sget_simple_extent_npoints(space.id())));
 }
 
 std::string read_variable_text(const Handle& attribute, const Handle& type) {

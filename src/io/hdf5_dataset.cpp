@@ -2,6 +2,9 @@
 #include <functional>
 #include <numeric>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "weft/core/error.hpp"
 #include "weft/io/hdf5.hpp"
 
@@ -86,6 +89,8 @@ std::string text_of(const std::function<ssize_t(char*, std::size_t)>& get) {
 
 }  // namespace
 
+std::string text_of(const Shape& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
 Shape Dataset::shape() const { return extent_of({H5Dget_space(handle_.id()), H5Sclose}); }
 
 std::size_t Dataset::size() const { return product(shape()); }
@@ -93,7 +98,16 @@ std::size_t Dataset::size() const { return product(shape()); }
 bool Dataset::holds_numbers() const {
   const Handle type(H5Dget_type(handle_.id()), H5Tclose);
   const H5T_class_t kind = H5Tget_class(type.id());
-  return kind == H5T_INTEGER || kind == H5T_FLOAT;
+  constexpr std::size_t kWidest = 16;
+  return (kind == H5T_INTEGER || kind == H5T_FLOAT) && H5Tget_size(type.id()) <= kWidest;
+}
+
+void Dataset::find_chunks() const {
+  const Handle properties(H5Dget_create_plist(handle_.id()), H5Pclose);
+  if (H5Pget_layout(properties.id()) != H5D_CHUNKED) return;
+  const Handle space(H5Dget_space(handle_.id()), H5Sclose);
+  hsize_t count = 0;
+  check(H5Dget_num_chunks(handle_.id(), space.id(), &count), place_, "its chunks cannot be found");
 }
 
 std::vector<VirtualSource> Dataset::sources() const {

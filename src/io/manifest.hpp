@@ -10,6 +10,11 @@ namespace weft {
 
 inline constexpr const char* kManifestFile = "manifest.json";
 inline constexpr const char* kCommonFile = "common.h5";
+/// As many as a folder's name has digits for.
+inline constexpr std::int64_t kMostSteps = 999'999'999'999;
+
+/// The name of a rank's file.
+std::string shard_name(std::size_t shard, std::size_t shards);
 
 /// A file of a checkpoint, as its manifest describes it. Rows are those of its arrays, none in common.h5.
 struct ManifestFile {
@@ -28,8 +33,8 @@ struct Manifest {
 };
 
 std::string to_json(const Manifest& manifest);
-/// Local. @throws UserError where it is missing, damaged, of another format, or its shards do not hold each
-/// row once.
+/// Whatever bytes are there. Local. @throws UserError where it is missing, damaged, of a newer format, names
+/// files that a checkpoint does not have, or its shards do not hold each row once.
 Manifest read_manifest(const std::filesystem::path& folder);
 
 }  // namespace weft

@@ -1,6 +1,8 @@
 #include "io/recording_file.hpp"
 
+#include <algorithm>
 #include <system_error>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,8 +14,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFormats = "see docs/file-formats.md for what a recording must hold";
-
-std::string text_of(const hdf5::Shape& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+/// What no file exceeds that is not damaged; sums and products of such numbers stay within 64 bits.
+constexpr std::int64_t kMostNeurons = 10'000'000;
+constexpr std::int64_t kMostFrames = 100'000'000'000;
 
 /// A vector may fill a row or a column.
 hdf5::Shape without_ones(hdf5::Shape shape) {
@@ -32,9 +35,9 @@ void check_source(const hdf5::Dataset& view, const fs::path& file, const hdf5::V
   if (!fs::exists(file, ignored)) throw_bad_source(view, file, "is missing");
   const hdf5::Shape shape = hdf5::File::open(file).dataset(expected.dataset).shape();
   if (expected.shape.empty() || without_ones(shape) == without_ones(expected.shape)) return;
-  throw_bad_source(
-      view, file,
-      fmt::format("holds {} {}, not {}", expected.dataset, text_of(shape), text_of(expected.shape)));
+  throw_bad_source(view, file,
+                   fmt::format("holds {} {}, not {}", expected.dataset, hdf5::text_of(shape),
+                               hdf5::text_of(expected.shape)));
 }
 
 void check_sources(const hdf5::Dataset& view, const fs::path& folder) {
@@ -46,9 +49,13 @@ void check_sources(const hdf5::Dataset& view, const fs::path& folder) {
 
 hdf5::Shape activity_shape(const hdf5::Dataset& activity) {
   const hdf5::Shape shape = activity.shape();
-  if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
-    throw UserError(
-        {activity.place(), "its shape is " + text_of(shape), "(frames, neurons), time first", kFormats});
+  if (shape.size() != 2 || shape[0] <= 0 || shape[1] <= 0) {
+    throw UserError({activity.place(), "its shape is " + hdf5::text_of(shape),
+                     "(frames, neurons), time first", kFormats});
+  }
+  if (shape[0] > kMostFrames || shape[1] > kMostNeurons) {
+    throw UserError({activity.place(), "its shape is " + hdf5::text_of(shape),
+                     fmt::format("{} frames of {} neurons at most", kMostFrames, kMostNeurons), kFormats});
   }
   return shape;
 }
@@ -72,11 +79,23 @@ hdf5::Dataset RecordingFile::checked_dataset(const std::string& name) const {
 hdf5::Dataset RecordingFile::checked_dataset(const std::string& name, const hdf5::Shape& shape) const {
   hdf5::Dataset dataset = checked_dataset(name);
   if (dataset.shape() != shape) {
-    throw UserError({dataset.place(), "its shape is " + text_of(dataset.shape()),
-                     fmt::format("{}, as /activity is {}", text_of(shape), text_of({frames, neurons})),
-                     kFormats});
+    throw UserError(
+        {dataset.place(), "its shape is " + hdf5::text_of(dataset.shape()),
+         fmt::format("{}, as /activity is {}", hdf5::text_of(shape), hdf5::text_of({frames, neurons})),
+         kFormats});
   }
   return dataset;
+}
+
+void RecordingFile::try_reading(const hdf5::Dataset& dataset) const {
+  constexpr std::int64_t kMostNumbers = 1 << 24;
+  const hdf5::Shape shape = dataset.shape();
+  require(shape.size() == 2, "a matrix to try reading");
+  const std::int64_t rows = std::min(shape[0], std::max<std::int64_t>(1, kMostNumbers / shape[1]));
+  std::vector<float> values(static_cast<std::size_t>(rows * shape[1]));
+  for (const std::int64_t first : {std::int64_t{0}, shape[0] - rows})
+    dataset.read({first, 0}, {rows, shape[1]}, std::span(values));
+  dataset.find_chunks();
 }
 
 bool RecordingFile::has_truth() const {

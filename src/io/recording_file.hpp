@@ -18,6 +18,9 @@ struct RecordingFile {
   hdf5::Dataset checked_dataset(const std::string& name) const;
   /// The same, of this shape. @throws UserError
   hdf5::Dataset checked_dataset(const std::string& name, const hdf5::Shape& shape) const;
+  /// Reads a dataset as a whole where it is small, at its two ends where it is large, and throws it away.
+  /// @throws UserError
+  void try_reading(const hdf5::Dataset& dataset) const;
   /// All three arrays of the truth.
   bool has_truth() const;
 

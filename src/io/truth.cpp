@@ -7,6 +7,7 @@
 #include "weft/core/error.hpp"
 
 #include "io/recording_file.hpp"
+#include "io/rehearsal.hpp"
 
 namespace weft {
 namespace fs = std::filesystem;
@@ -15,7 +16,7 @@ namespace {
 NeuronTypeTruth read_types(const RecordingFile& recording) {
   const hdf5::Dataset labels = recording.checked_dataset("/truth/neuron_type", {recording.neurons});
   const hdf5::Shape table = recording.file.dataset("/truth/parameters").shape();
-  const std::int64_t types = table.empty() ? 0 : table[0];
+  const std::int64_t types = table.empty() ? 0 : std::clamp<std::int64_t>(table[0], 0, recording.neurons);
   const hdf5::Dataset parameters = recording.checked_dataset("/truth/parameters", {types, 3});
   NeuronTypeTruth truth{labels.read_all<std::int64_t>(), parameters.read_all<double>()};
   const auto unknown = std::find_if(truth.neuron_type.begin(), truth.neuron_type.end(),
@@ -40,7 +41,13 @@ struct Truth::Impl {
   hdf5::Dataset connectivity;
 };
 
-Truth::Truth(const fs::path& file) : impl_(std::make_unique<Impl>(file)) {}
+Truth::Truth(const fs::path& file) {
+  rehearse(file, [&file] {
+    const Impl impl(file);
+    impl.recording.try_reading(impl.connectivity);
+  });
+  impl_ = std::make_unique<Impl>(file);
+}
 Truth::~Truth() = default;
 Truth::Truth(Truth&&) noexcept = default;
 

@@ -4,8 +4,6 @@
 #include <string>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -14,7 +12,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
-#include "weft/core/error.hpp"
+#include "weft/model/load_tensor.hpp"
 
 namespace weft {
 namespace {
@@ -35,21 +33,8 @@ void draw_connectivity(at::Tensor& w, std::int64_t first_row, std::uint64_t seed
   });
 }
 
-void load_rows(const Checkpoint& checkpoint, const std::string& name, GlobalRow first, at::Tensor& rows) {
-  checkpoint.read_rows(name, first, rows.size(0),
-                       {rows.mutable_data_ptr<float>(), static_cast<std::size_t>(rows.numel())});
-}
-
-void load_mlp(const Checkpoint& checkpoint, const std::string& name, Mlp& mlp) {
-  for (auto& [part, view] : mlp.named_parameters()) {
-    const std::string path = name + "/" + part;
-    const std::vector<double> values = checkpoint.read_common(path);
-    if (std::ssize(values) != view.numel()) {
-      throw UserError({checkpoint.folder().string(), fmt::format("{} holds {} numbers", path, values.size()),
-                       std::to_string(view.numel()), "this checkpoint belongs to another model"});
-    }
-    view.copy_(at::from_blob(const_cast<double*>(values.data()), view.sizes(), at::kDouble));
-  }
+void load_mlp(const Checkpoint& checkpoint, const std::string& name, const Mlp& mlp) {
+  for (const auto& [part, view] : mlp.named_parameters()) load_common(checkpoint, name + "/" + part, view);
 }
 
 /// Rows of phi evaluated together: bounds the workspace of a grid of hundreds of points for thousands of

@@ -18,6 +18,13 @@ ObservationNoise::ObservationNoise(double snr_db, const Philox& draws, const Own
       squares_(static_cast<std::size_t>(own.count)),
       noise_(static_cast<std::size_t>(trajectories * own.count)) {}
 
+void ObservationNoise::resume(std::int64_t steps, std::span<const double> sums,
+                              std::span<const double> squares) {
+  values_watched_ = static_cast<double>(steps * trajectories_);
+  sums_.assign(sums.begin(), sums.end());
+  squares_.assign(squares.begin(), squares.end());
+}
+
 void ObservationNoise::watch(const HostFrames& block, std::int64_t k) {
   for (std::int64_t s = 0; s < trajectories_; ++s) {
     const std::span<const float> derivative = block.frames(block.derivative, s, k);

@@ -21,8 +21,14 @@ class ObservationNoise {
   /// @param snr_db  the derivative's variance over that of the noise [dB].
   ObservationNoise(double snr_db, const Philox& draws, const OwnNeurons& own, std::int64_t trajectories);
 
+  /// Goes on where another had watched so many steps, with these sums. Local.
+  void resume(std::int64_t steps, std::span<const double> sums, std::span<const double> squares);
+
   /// Takes frame `k` of a block into account. Local.
   void watch(const HostFrames& block, std::int64_t k);
+  /// Of the derivative over what was watched, of each own neuron.
+  const std::vector<double>& sums() const { return sums_; }
+  const std::vector<double>& squares() const { return squares_; }
   /// Sets the deviation by what all ranks have watched, one step at least. @collective
   void settle(Communicator& shards, const RowPartition& partition);
   /// Adds its noise to the derivative of frame `k` of a block, which is frame `t` of each trajectory. Local.
@@ -33,8 +39,8 @@ class ObservationNoise {
   Philox draws_;
   OwnNeurons own_;
   std::int64_t trajectories_;
-  double values_watched_ = 0;           ///< of each neuron: steps times trajectories
-  std::vector<double> sums_, squares_;  ///< of what was watched, of each own neuron
+  double values_watched_ = 0;  ///< of each neuron: steps times trajectories
+  std::vector<double> sums_, squares_;
   double deviation_ = 0;
   std::vector<float> noise_;  ///< (S x own)
 };

@@ -32,8 +32,8 @@ class SimulationEngine {
                    const RowPartition& partition, const Philox& noise, const float* rows,
                    std::int64_t capacity);
 
-  /// Puts all trajectories at `x`, (S x own).
-  void set_state(std::span<const float> x);
+  /// Puts all trajectories at `x`, with its tanh, each (S x own).
+  void set_state(std::span<const float> x, std::span<const float> tanh_x);
   /// Tells the ranks of each other's activity: part of every step, and to be called after set_state.
   /// @collective
   void exchange();
@@ -46,6 +46,8 @@ class SimulationEngine {
   void settle() { device_.synchronize(); }
   /// The activity now, (S x own), after all steps so far.
   std::span<const float> fetch_state();
+  /// Its tanh, as the next step will read it.
+  std::span<const float> fetch_tanh();
   /// The first `count` frames of the block, after all steps so far: x and f(x) before each step.
   HostFrames fetch_frames(std::int64_t count);
 

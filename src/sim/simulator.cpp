@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <new>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "weft/core/error.hpp"
 #include "weft/core/philox.hpp"
+#include "weft/core/section.hpp"
 #include "weft/sim/connectivity.hpp"
 #include "weft/sim/normal_draws.hpp"
 
@@ -24,6 +27,10 @@ constexpr double kInitialDeviation = 5;
 /// Steps that a GPU may have before it: a full queue would be waited for where no failure of another rank
 /// ends the wait.
 constexpr std::int64_t kStepsUnderWay = 256;
+/// Products of a weight and an activity that a host takes about a tenth of a second for: so long may pass
+/// until the ranks ask each other whether to go on. But that many steps make the question cheap.
+constexpr std::int64_t kProductsPerPoll = std::int64_t{1} << 28;
+constexpr std::int64_t kMostStepsPerPoll = 256;
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 constexpr std::align_val_t kCacheLine{64};
@@ -64,6 +71,16 @@ std::int64_t first_non_finite(std::span<const float> values) {
   return std::find_if(values.begin(), values.end(), broken) - values.begin();
 }
 
+/// The (columns x rows) of (rows x columns) values.
+std::vector<float> transposed(std::span<const float> values, std::int64_t columns) {
+  const auto width = static_cast<std::size_t>(columns), height = values.size() / width;
+  std::vector<float> result(values.size());
+  for (std::size_t row = 0; row < height; ++row)
+    for (std::size_t column = 0; column < width; ++column)
+      result[column * height + row] = values[row * width + column];
+  return result;
+}
+
 }  // namespace
 
 struct Simulator::Impl {
@@ -72,13 +89,19 @@ struct Simulator::Impl {
 
   std::int64_t entries() const { return own.count * own.neurons; }
   std::int64_t capacity_of(std::int64_t block_bytes) const;
+  std::int64_t steps_between_polls() const;
+  std::int64_t total() const { return config.burn_in + config.frames; }
+  SimulationState initial_state() const;
+  SimulationState present_state();
   void start();
-  void take_block(std::int64_t step, std::int64_t count);
+  std::int64_t take_block(std::int64_t end);
+  void poll();
+  void obey(const SaveSimulation& save);
   std::int64_t first_broken(std::int64_t step, std::int64_t count);
   void agree_all_finite(std::int64_t step, std::int64_t count);
-  void burn_in();
+  void burn_in(const SaveSimulation& save);
   void watch(std::int64_t step, std::int64_t count);
-  void record(const FrameSink& sink);
+  void record(const FrameSink& sink, const SaveSimulation& save);
   void emit(const FrameSink& sink, std::int64_t t, std::int64_t count);
 
   Communicator& shards;
@@ -90,8 +113,12 @@ struct Simulator::Impl {
   std::optional<ObservationNoise> observation;  ///< where one is asked for
   AlignedFloats weights;
   std::optional<SimulationEngine> engine;  ///< on the host it uses `weights` too
-  ProgressSink progress;
-  Progress done;
+  std::optional<SimulationState> resumed;  ///< where to begin, if not at the initial state
+
+  RunControl* control = nullptr;
+  std::int64_t steps = 0;   ///< taken
+  std::int64_t polled = 0;  ///< how many were when `control` was asked last
+  Wish wish = Wish::go_on;  ///< what it answered
 };
 
 Simulator::Impl::Impl(Device& device, Communicator& ranks, const SimulationConfig& simulation,
@@ -119,29 +146,79 @@ std::int64_t Simulator::Impl::capacity_of(std::int64_t block_bytes) const {
   return std::clamp<std::int64_t>(block_bytes / frame_bytes, 1, std::max(config.burn_in, config.frames));
 }
 
-void Simulator::Impl::start() {
-  collectively(shards, [this] {
-    std::vector<float> x(static_cast<std::size_t>(config.trajectories * own.count));
-    draw_normal(initial_draws, 0, kInitialDeviation, own, x);
-    engine->set_state(x);
-  });
-  engine->exchange();
-  if (config.derivative_snr_db)
-    observation.emplace(*config.derivative_snr_db, observation_draws, own, config.trajectories);
-  done = {"simulate", 0, config.burn_in + config.frames, "steps", ""};
+std::int64_t Simulator::Impl::steps_between_polls() const {
+  const std::int64_t products = config.neurons * partition.size(0) * config.trajectories;
+  return std::clamp<std::int64_t>(kProductsPerPoll / products, 1, kMostStepsPerPoll);
 }
 
-/// `count` steps from number `step` on, all of them frames of one block.
-void Simulator::Impl::take_block(std::int64_t step, std::int64_t count) {
-  engine->begin_block(step);
-  for (std::int64_t taken = 0; taken < count;) {
-    const std::int64_t steps = engine->advance(count - taken);
-    taken += steps;
-    done.done += steps;
-    if (taken / kStepsUnderWay != (taken - steps) / kStepsUnderWay) engine->settle();
-    if (progress) progress(done);
+SimulationState Simulator::Impl::initial_state() const {
+  std::vector<float> x(static_cast<std::size_t>(config.trajectories * own.count));
+  draw_normal(initial_draws, 0, kInitialDeviation, own, x);
+  SimulationState state;
+  state.x = transposed(x, own.count);
+  for (const float value : state.x) state.tanh_x.push_back(std::tanh(value));
+  if (config.derivative_snr_db) {
+    state.sums.resize(static_cast<std::size_t>(own.count));
+    state.squares = state.sums;
   }
-  agree_all_finite(step, count);
+  return state;
+}
+
+SimulationState Simulator::Impl::present_state() {
+  SimulationState state;
+  state.steps = steps;
+  state.x = transposed(engine->fetch_state(), own.count);
+  state.tanh_x = transposed(engine->fetch_tanh(), own.count);
+  if (observation) {
+    state.sums = observation->sums();
+    state.squares = observation->squares();
+  }
+  return state;
+}
+
+void Simulator::Impl::start() {
+  collectively(shards, [this] {
+    const SimulationState from = resumed ? *resumed : initial_state();
+    steps = polled = from.steps;
+    engine->set_state(transposed(from.x, config.trajectories), transposed(from.tanh_x, config.trajectories));
+    if (!config.derivative_snr_db) return;
+    const std::int64_t first_watched = config.burn_in / 2;
+    observation.emplace(*config.derivative_snr_db, observation_draws, own, config.trajectories);
+    observation->resume(std::clamp(steps, first_watched, config.burn_in) - first_watched, from.sums,
+                        from.squares);
+  });
+  engine->exchange();
+}
+
+/// A block of the next steps, which ends at step `end` at the latest, or where anything is wished. Returns
+/// how many they were.
+std::int64_t Simulator::Impl::take_block(std::int64_t end) {
+  const std::int64_t first = steps, last = std::min(first + capacity, end);
+  engine->begin_block(first);
+  for (wish = Wish::go_on; steps < last && wish == Wish::go_on;) {
+    const std::int64_t before = steps - first;
+    steps += engine->advance(last - steps);
+    if ((steps - first) / kStepsUnderWay != before / kStepsUnderWay) engine->settle();
+    control->progress({"simulate", steps, total(), "steps", ""});
+    if (steps == last || steps - polled >= steps_between_polls()) poll();
+  }
+  agree_all_finite(first, steps - first);
+  return steps - first;
+}
+
+void Simulator::Impl::poll() {
+  polled = steps;
+  note_step(steps);
+  if (steps < total()) wish = ask(*control, shards);
+}
+
+/// After the frames of a block are out.
+void Simulator::Impl::obey(const SaveSimulation& save) {
+  if (wish == Wish::go_on) return;
+  SimulationState state;
+  collectively(shards, [&] { state = present_state(); });
+  if (save) save(state);
+  if (wish == Wish::stop) throw Stopped(fmt::format("simulate, after step {}", steps));
 }
 
 /// Which own value of a block was not finite first: (step * S + trajectory) * N + global row, with the step
@@ -178,11 +255,11 @@ void Simulator::Impl::agree_all_finite(std::int64_t first_step, std::int64_t cou
                    "use a smaller simulation.dt"});
 }
 
-void Simulator::Impl::burn_in() {
-  for (std::int64_t step = 0; step < config.burn_in; step += capacity) {
-    const std::int64_t count = std::min(capacity, config.burn_in - step);
-    take_block(step, count);
-    if (observation && step + count > config.burn_in / 2) watch(step, count);
+void Simulator::Impl::burn_in(const SaveSimulation& save) {
+  while (steps < config.burn_in) {
+    const std::int64_t count = take_block(config.burn_in);
+    if (observation && steps > config.burn_in / 2) watch(steps - count, count);
+    obey(save);
   }
   if (observation) observation->settle(shards, partition);
 }
@@ -196,11 +273,11 @@ void Simulator::Impl::watch(std::int64_t step, std::int64_t count) {
   });
 }
 
-void Simulator::Impl::record(const FrameSink& sink) {
-  for (std::int64_t t = 0; t < config.frames; t += capacity) {
-    const std::int64_t count = std::min(capacity, config.frames - t);
-    take_block(config.burn_in + t, count);
-    collectively(shards, [&] { emit(sink, t, count); });
+void Simulator::Impl::record(const FrameSink& sink, const SaveSimulation& save) {
+  while (steps < total()) {
+    const std::int64_t count = take_block(total());
+    collectively(shards, [&] { emit(sink, steps - count - config.burn_in, count); });
+    obey(save);
   }
 }
 
@@ -225,11 +302,21 @@ std::span<const float> Simulator::connectivity() const {
   return {impl_->weights.get(), static_cast<std::size_t>(impl_->entries())};
 }
 
-void Simulator::run(const FrameSink& sink, const ProgressSink& progress) {
-  impl_->progress = progress;
+void Simulator::resume(SimulationState state) {
+  const auto own = static_cast<std::size_t>(impl_->own.count);
+  const std::size_t values = own * static_cast<std::size_t>(impl_->config.trajectories);
+  const std::size_t watched = impl_->config.derivative_snr_db ? own : 0;
+  require(state.x.size() == values && state.tanh_x.size() == values && state.sums.size() == watched &&
+              state.squares.size() == watched && state.steps >= 0 && state.steps <= impl_->total(),
+          "a state of the simulation that is to go on");
+  impl_->resumed = std::move(state);
+}
+
+void Simulator::run(const FrameSink& sink, RunControl& control, const SaveSimulation& save) {
+  impl_->control = &control;
   impl_->start();
-  impl_->burn_in();
-  impl_->record(sink);
+  impl_->burn_in(save);
+  impl_->record(sink, save);
 }
 
 }  // namespace weft

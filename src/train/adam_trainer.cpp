@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
+#include "weft/model/load_tensor.hpp"
 #include "weft/model/tensor_kernels.hpp"
 #include "weft/model/tensor_view.hpp"
 #include "weft/train/memory_needs.hpp"
@@ -22,31 +27,9 @@ namespace {
 // Points of the loss curve that a training records.
 constexpr std::int64_t kRecords = 1000;
 
-/// Sums the losses of the steps between two records of the history.
-class LossWindow {
- public:
-  void add(const Losses& losses) {
-    sum_.data += losses.data;
-    sum_.phi_zero += losses.phi_zero;
-    sum_.psi_monotone += losses.psi_monotone;
-    ++steps_;
-  }
-  /// Appends the mean per neuron and starts anew. Returns the mean total.
-  double record(std::int64_t step, std::int64_t neurons, LossHistory& history) {
-    const double scale = 1.0 / (static_cast<double>(steps_) * static_cast<double>(neurons));
-    history.step.push_back(step);
-    history.total.push_back(scale * sum_.total());
-    history.data.push_back(scale * sum_.data);
-    history.phi_zero.push_back(scale * sum_.phi_zero);
-    history.psi_monotone.push_back(scale * sum_.psi_monotone);
-    *this = {};
-    return history.total.back();
-  }
-
- private:
-  Losses sum_;
-  std::int64_t steps_ = 0;
-};
+// What the state holds beside the model, Adam's moments and the history; docs/file-formats.md.
+constexpr const char* kCounters = "training/counters";
+constexpr const char* kOpenLosses = "training/open_losses";
 
 /// Steps whose losses the host looks at together; on the host each by itself.
 std::int64_t window_of(const Device& device) { return device.is_host() ? 1 : kDeviceWindow; }
@@ -64,10 +47,6 @@ TrainingSchedule schedule_of(const TrainingConfig& config, std::int64_t usable, 
   schedule.first_entry = grid.replica() * schedule.entries;
   schedule.steps = config.steps;
   schedule.final_rate = config.final_rate;
-  schedule.learning_rate[kConnectivity] = config.learning_rate.connectivity;
-  schedule.learning_rate[kEmbedding] = config.learning_rate.embedding;
-  schedule.learning_rate[kPhi] = config.learning_rate.phi;
-  schedule.learning_rate[kPsi] = config.learning_rate.psi;
   schedule.window = window_of(device);
   return schedule;
 }
@@ -76,13 +55,44 @@ TrainingSchedule schedule_of(const TrainingConfig& config, std::int64_t usable, 
 void require_finite(const Losses& losses, std::int64_t step) {
   const auto refuse = [&](const char* term, double value) {
     if (std::isfinite(value)) return;
-    throw UserError({fmt::format("training, step {}", step),
-                     fmt::format("the loss became {} ({})", value, term), "a finite loss",
-                     "lower training.learning_rate.*"});
+    throw DivergedError({fmt::format("training, step {}", step),
+                         fmt::format("the loss became {} ({})", value, term), "a finite loss",
+                         "lower training.learning_rate.*"});
   };
   refuse("the residual", losses.data);
   refuse("training.loss.phi_zero", losses.phi_zero);
   refuse("training.loss.psi_monotone", losses.psi_monotone);
+}
+
+/// One pass, without a second tensor of that size.
+bool is_finite(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return true;
+  const auto [least, most] = at::aminmax(tensor);
+  return std::isfinite(least.item<double>()) && std::isfinite(most.item<double>());
+}
+
+/// The numbers of `name`, if they are so many.
+template <typename T>
+std::vector<T> expect_count(const Checkpoint& state, const char* name, std::vector<T> numbers,
+                            std::size_t count) {
+  if (numbers.size() == count) return numbers;
+  throw UserError({state.folder().string(), fmt::format("{} holds {} numbers", name, numbers.size()),
+                   std::to_string(count), "resume from another checkpoint"});
+}
+
+std::vector<double> read_numbers(const Checkpoint& state, const char* name, std::size_t count) {
+  return expect_count(state, name, state.read_common(name), count);
+}
+
+LossHistory read_history(const Checkpoint& state) {
+  LossHistory history;
+  history.step = state.read_common_int64("history/step");
+  const auto read = [&](const char* name) { return read_numbers(state, name, history.step.size()); };
+  history.total = read("history/loss_total");
+  history.data = read("history/loss_data");
+  history.phi_zero = read("history/loss_phi_zero");
+  history.psi_monotone = read("history/loss_psi_monotone");
+  return history;
 }
 
 }  // namespace
@@ -109,7 +119,9 @@ AdamTrainer::AdamTrainer(Device& device, const ProcessGrid& grid, TrainingData d
   counters_ = at::zeros({3}, whole);
   frames_ = at::zeros({schedule_.entries}, whole);
   factors_ = at::zeros({kTrainedParts, 2}, exact);
-  losses_ = at::zeros({schedule_.window, 3}, exact);
+  sums_ = at::zeros({schedule_.window, kStepSums}, exact);
+  votes_ = at::zeros({Votes::kCount}, model_.connectivity.options());
+  set_rates();
   // W, m and v are there by now; of the rest the step takes its part first.
   const std::int64_t room = usable_bytes(device.description().free_bytes) -
                             gradient_work_bytes(config, partition_.rows(), model_.rows());
@@ -118,28 +130,124 @@ AdamTrainer::AdamTrainer(Device& device, const ProcessGrid& grid, TrainingData d
     choices_ = index_of(usable_).to(whole.device(), at::kLong, false, /*copy=*/true);
 }
 
-void AdamTrainer::train(const ProgressSink& progress) {
+void AdamTrainer::train(RunControl& control, const SaveState& save) {
   const c10::InferenceMode guard;
-  const std::int64_t record_every = std::max<std::int64_t>(1, config_.steps / kRecords);
-  LossWindow window;
-  double recent = 0;
+  if (config_.divergence == DivergencePolicy::rewind && !has_state_) save_state(save);
   stage(steps_done_, steps_to_look(steps_done_));
   while (steps_done_ < config_.steps) {
     const std::int64_t count = steps_to_look(steps_done_);
+    votes_.copy_(tensor_of(control.votes().numbers()));
     run_steps(count);
     stage(steps_done_, steps_to_look(steps_done_));  // while the device works
-    std::int64_t step = steps_done_ - count;
-    for (const Losses& losses : look(count)) {
-      ++step;
-      require_finite(losses, step);
-      window.add(losses);
-      if (step % record_every == 0 || step == config_.steps)
-        recent = window.record(step, partition_.rows(), history_);
-    }
-    if (progress)
-      progress({"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", recent)});
+    const at::Tensor sums = look(count);
+    record(sums, count);
+    note_step(steps_done_);
+    const double recent = history_.total.empty() ? 0 : history_.total.back();
+    control.progress(
+        {"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", recent)});
+    // A training that is complete is not stopped any more.
+    if (steps_done_ < config_.steps) obey(control.decide(votes_in(sums)), save);
   }
   finish();
+  require_finite_state();
+}
+
+/// Takes in the losses of the last so many steps.
+void AdamTrainer::record(const at::Tensor& sums, std::int64_t count) {
+  const std::int64_t record_every = std::max<std::int64_t>(1, config_.steps / kRecords);
+  std::int64_t step = steps_done_ - count;
+  for (const Losses& losses : losses_in(sums)) {
+    ++step;
+    require_finite(losses, step);
+    open_.add(losses);
+    if (step % record_every == 0 || step == config_.steps) open_.record(step, partition_.rows(), history_);
+  }
+}
+
+void AdamTrainer::obey(Wish wish, const SaveState& save) {
+  if (wish == Wish::go_on) return;
+  save_state(save);
+  if (wish == Wish::stop) throw Stopped(fmt::format("train, after step {}", steps_done_));
+}
+
+/// The step of W that waits is applied first. The next product with W then finds none, and sums in the same
+/// order as one that applies it on the way: a save changes no bit of the training.
+void AdamTrainer::save_state(const SaveState& save) {
+  finish();
+  require_finite_state();
+  const std::vector<std::int64_t> counters{steps_done_, counters_[1].item<std::int64_t>(), rewinds_,
+                                           open_.steps};
+  const std::vector<double> open_losses{open_.sum.data, open_.sum.phi_zero, open_.sum.psi_monotone};
+  ModelArrays state = arrays();
+  state.common.push_back(view_of(kCounters, counters));
+  state.common.push_back(view_of(kOpenLosses, open_losses));
+  has_state_ = true;
+  save(steps_done_, state);
+  at_host_.clear();
+}
+
+/// A last step leaves its mark on W after its loss was seen, and what is saved must be of use.
+/// @collective over the grid
+void AdamTrainer::require_finite_state() {
+  std::vector<Part> parts = row_parts();
+  std::ranges::move(common_parts(), std::back_inserter(parts));
+  const bool fine = std::ranges::all_of(parts, [](const Part& part) { return is_finite(part.tensor); });
+  if (sum_over(grid_.world(), fine ? 0.0 : 1.0) == 0) return;
+  throw DivergedError({fmt::format("training, step {}", steps_done_),
+                       "a weight or a moment of Adam became NaN or infinite", "finite numbers",
+                       "lower training.learning_rate.*"});
+}
+
+void AdamTrainer::resume(const Checkpoint& state) {
+  const c10::InferenceMode guard;
+  const InSection section(Section::read);
+  finish();  // a step that waits belongs to what is given up
+  collectively(grid_.world(), [&] { load_state(state); });
+  set_rates();
+  has_state_ = true;
+}
+
+/// This rank's part, into the tensors that there are, which a recorded step knows.
+void AdamTrainer::load_state(const Checkpoint& state) {
+  state.require_neurons(partition_.rows());
+  if (state.info().method != "adam" || !state.has(kCounters)) {
+    throw UserError({state.folder().string(),
+                     fmt::format("a finished model of the method {}", state.info().method),
+                     "a gradient training under way", "name it as training.initial_model of another run"});
+  }
+  const std::vector<std::int64_t> counters =
+      expect_count(state, kCounters, state.read_common_int64(kCounters), 4);
+  if (counters[0] < 0 || counters[0] > config_.steps) {
+    throw UserError({state.folder().string(), fmt::format("{} steps are done", counters[0]),
+                     fmt::format("at most training.steps = {}", config_.steps),
+                     "resume from another checkpoint"});
+  }
+  const std::vector<double> open_losses = read_numbers(state, kOpenLosses, 3);
+  history_ = read_history(state);
+  for (const Part& part : common_parts()) load_common(state, part.name, part.tensor);
+  for (const Part& part : row_parts())
+    load_rows(state, part.name, GlobalRow{model_.first_row()}, part.tensor);
+  steps_done_ = counters[0];
+  counters_.copy_(index_of(std::vector<std::int64_t>{counters[0], counters[1], 0}));
+  rewinds_ = std::max(rewinds_, counters[2]);
+  open_ = {{open_losses[0], open_losses[1], open_losses[2]}, counters[3]};
+}
+
+bool AdamTrainer::rewind(const Checkpoint& state) {
+  if (config_.divergence == DivergencePolicy::stop || rewinds_ >= config_.most_rewinds) return false;
+  ++rewinds_;
+  resume(state);
+  return true;
+}
+
+/// The recorded step holds the rates that it was recorded with.
+void AdamTrainer::set_rates() {
+  const double left = std::ldexp(1.0, -static_cast<int>(rewinds_));
+  schedule_.learning_rate[kConnectivity] = left * config_.learning_rate.connectivity;
+  schedule_.learning_rate[kEmbedding] = left * config_.learning_rate.embedding;
+  schedule_.learning_rate[kPhi] = left * config_.learning_rate.phi;
+  schedule_.learning_rate[kPsi] = left * config_.learning_rate.psi;
+  recorded_.reset();
 }
 
 /// How many steps are taken until the host looks again: to the end of the window, the epoch or the training.
@@ -182,12 +290,12 @@ void AdamTrainer::begin_step(bool draws) {
 void AdamTrainer::take_step() {
   const at::ScalarType type = model_.connectivity.scalar_type();
   const StepGradient gradient = loss_gradient_(model_, connectivity_, batches_->activity(frames_).to(type),
-                                               batches_->derivative(frames_).to(type));
+                                               batches_->derivative(frames_).to(type), votes_);
   connectivity_.step(gradient.g, gradient.psi_values, factors_.select(0, kConnectivity));
   psi_.step(model_.psi.parameters(), gradient.psi, factors_.select(0, kPsi));
   phi_.step(model_.phi.parameters(), gradient.phi, factors_.select(0, kPhi));
   embedding_.step(model_.embedding, gradient.embedding, factors_.select(0, kEmbedding));
-  losses_.index_copy_(0, counters_.narrow(0, 2, 1), gradient.losses.unsqueeze(0));
+  sums_.index_copy_(0, counters_.narrow(0, 2, 1), gradient.sums.unsqueeze(0));
 }
 
 Losses AdamTrainer::step(std::span<const std::int64_t> frames) {
@@ -202,7 +310,7 @@ Losses AdamTrainer::step(std::span<const std::int64_t> frames) {
   if (batches_->is_resident()) frames_.copy_(index_of(own));
   take_step();
   ++steps_done_;
-  return look(1).front();
+  return losses_in(look(1)).front();
 }
 
 /// The host's part of the coming steps, where the device does not hold all frames.
@@ -217,10 +325,10 @@ void AdamTrainer::stage(std::int64_t first_step, std::int64_t count) {
   batches_->stage(first_step, frames);
 }
 
-/// The losses of the last so many steps, all of one window.
-std::vector<Losses> AdamTrainer::look(std::int64_t count) {
+/// What the last so many steps, all of one window, have summed over ranks; on the host.
+at::Tensor AdamTrainer::look(std::int64_t count) {
   device_.synchronize();
-  return losses_in(losses_.narrow(0, (steps_done_ - count) % schedule_.window, count));
+  return sums_.narrow(0, (steps_done_ - count) % schedule_.window, count).to(at::kCPU);
 }
 
 void AdamTrainer::begin_epoch() {
@@ -231,27 +339,37 @@ void AdamTrainer::begin_epoch() {
   counters_.narrow(0, 1, 1).zero_();  // Adam's count
 }
 
+std::vector<AdamTrainer::Part> AdamTrainer::row_parts() const {
+  return {{"connectivity", model_.connectivity},
+          {"embedding", model_.embedding},
+          {"adam/connectivity/first_moment", connectivity_.first_moment()},
+          {"adam/connectivity/second_moment", connectivity_.second_moment()},
+          {"adam/embedding/first_moment", embedding_.first_moment()},
+          {"adam/embedding/second_moment", embedding_.second_moment()}};
+}
+
+std::vector<AdamTrainer::Part> AdamTrainer::common_parts() const {
+  std::vector<Part> parts;
+  for (const auto& [name, tensor] : model_.psi.named_parameters()) parts.push_back({"psi/" + name, tensor});
+  for (const auto& [name, tensor] : model_.phi.named_parameters()) parts.push_back({"phi/" + name, tensor});
+  parts.push_back({"adam/psi/first_moment", psi_.first_moment()});
+  parts.push_back({"adam/psi/second_moment", psi_.second_moment()});
+  parts.push_back({"adam/phi/first_moment", phi_.first_moment()});
+  parts.push_back({"adam/phi/second_moment", phi_.second_moment()});
+  return parts;
+}
+
 ModelArrays AdamTrainer::arrays() const {
   at_host_.clear();
-  const auto view = [this](std::string name, const at::Tensor& tensor) {
-    at_host_.push_back(tensor.to(at::kCPU));
-    return view_of(std::move(name), at_host_.back());
+  const auto views_of = [this](const std::vector<Part>& parts) {
+    std::vector<ArrayView> views;
+    for (const Part& part : parts) {
+      at_host_.push_back(part.tensor.to(at::kCPU));
+      views.push_back(view_of(part.name, at_host_.back()));
+    }
+    return views;
   };
-  ModelArrays arrays;
-  arrays.rows = {view("connectivity", model_.connectivity),
-                 view("embedding", model_.embedding),
-                 view("adam/connectivity/first_moment", connectivity_.first_moment()),
-                 view("adam/connectivity/second_moment", connectivity_.second_moment()),
-                 view("adam/embedding/first_moment", embedding_.first_moment()),
-                 view("adam/embedding/second_moment", embedding_.second_moment())};
-  for (const auto& [name, tensor] : model_.psi.named_parameters())
-    arrays.common.push_back(view("psi/" + name, tensor));
-  for (const auto& [name, tensor] : model_.phi.named_parameters())
-    arrays.common.push_back(view("phi/" + name, tensor));
-  arrays.common.push_back(view("adam/psi/first_moment", psi_.first_moment()));
-  arrays.common.push_back(view("adam/psi/second_moment", psi_.second_moment()));
-  arrays.common.push_back(view("adam/phi/first_moment", phi_.first_moment()));
-  arrays.common.push_back(view("adam/phi/second_moment", phi_.second_moment()));
+  ModelArrays arrays{views_of(row_parts()), views_of(common_parts())};
   arrays.common.push_back(view_of("history/step", history_.step));
   arrays.common.push_back(view_of("history/loss_total", history_.total));
   arrays.common.push_back(view_of("history/loss_data", history_.data));

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <memory>
 #include <numbers>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <ATen/TensorOperators.h>
@@ -20,6 +22,9 @@ namespace weft {
 namespace {
 
 constexpr std::int64_t kSteps = 4000;
+/// Of them, between two questions to all ranks: a fraction of a second.
+constexpr std::int64_t kStepsAtATime = 250;
+static_assert(kSteps % kStepsAtATime == 0);
 /// Few enough for one thread, which is done with a step before others could help.
 constexpr std::int64_t kBatch = 240;
 constexpr double kLearningRate = 5e-3;
@@ -103,20 +108,33 @@ class Minibatches {
 };
 
 /// Adam on the mean square of the error, at a rate that falls to 0 along a cosine.
-void descend(Mlp& mlp, const Samples& samples, std::uint64_t seed) {
-  Minibatches minibatches(samples, seed);
-  Adam adam(mlp.parameters());
-  at::Tensor gradient = at::zeros_like(mlp.parameters());
-  for (std::int64_t step = 0; step < kSteps; ++step) {
-    const Samples batch = minibatches.draw(step);
+class Descent {
+ public:
+  Descent(Mlp& mlp, Samples samples, std::uint64_t seed)
+      : mlp_(mlp),
+        samples_(std::move(samples)),
+        minibatches_(samples_, seed),
+        adam_(mlp.parameters()),
+        gradient_(at::zeros_like(mlp.parameters())) {}
+  Descent(const Descent&) = delete;
+
+  void step(std::int64_t step) {
+    const Samples batch = minibatches_.draw(step);
     Mlp::Tape tape;
-    const at::Tensor error = mlp.forward(batch.input, tape) - batch.target;
-    mlp.backward(tape, 0, error * (2.0 / kBatch), gradient.zero_());
+    const at::Tensor error = mlp_.forward(batch.input, tape) - batch.target;
+    mlp_.backward(tape, 0, error * (2.0 / kBatch), gradient_.zero_());
     const double passed = static_cast<double>(step) / static_cast<double>(kSteps);
     const double rate = kLearningRate * (1 + std::cos(std::numbers::pi * passed)) / 2;
-    adam.step(mlp.parameters(), gradient, factors_at(rate, step + 1));
+    adam_.step(mlp_.parameters(), gradient_, factors_at(rate, step + 1));
   }
-}
+
+ private:
+  Mlp& mlp_;
+  Samples samples_;
+  Minibatches minibatches_;
+  Adam adam_;
+  at::Tensor gradient_;
+};
 
 Samples psi_samples(const RecoveredModel& model, const SplineAxis& axis) {
   std::vector<double> x = points_of(axis, kPsiPoints);
@@ -171,13 +189,16 @@ double relative_error(const Mlp& mlp, const Samples& samples) {
 
 /// Fits the network, initialised, to the samples; returns its error. Too little work to share out: rank 0
 /// does it for all. @collective over `world`
-double fit(Communicator& world, Mlp& mlp, const Samples& samples, const SplineAxis& axis,
-           std::uint64_t seed) {
-  if (world.rank() == 0) {
-    const Units units = units_of(axis, samples);
-    descend(mlp, in_units(samples, units), seed);
-    to_plain_units(mlp, units);
+double fit(Communicator& world, Mlp& mlp, const Samples& samples, const SplineAxis& axis, std::uint64_t seed,
+           const BetweenSteps& between) {
+  const Units units = units_of(axis, samples);
+  std::optional<Descent> descent;
+  if (world.rank() == 0) descent.emplace(mlp, in_units(samples, units), seed);
+  for (std::int64_t first = 0; first < kSteps; first += kStepsAtATime) {
+    for (std::int64_t k = 0; k < kStepsAtATime && descent; ++k) descent->step(first + k);
+    between();
   }
+  if (descent) to_plain_units(mlp, units);
   at::Tensor& parameters = mlp.parameters();
   world
       .broadcast(
@@ -188,16 +209,17 @@ double fit(Communicator& world, Mlp& mlp, const Samples& samples, const SplineAx
 
 }  // namespace
 
-Distilled distil(const ProcessGrid& grid, const SplineNetwork& network, std::uint64_t seed) {
+Distilled distil(const ProcessGrid& grid, const SplineNetwork& network, std::uint64_t seed,
+                 const BetweenSteps& between) {
   Distilled distilled{Mlp(1, at::kFloat), Mlp(3, at::kFloat)};
   distilled.psi.initialise(Philox(seed, RandomStream::initial_psi));
   distilled.phi.initialise(Philox(seed, RandomStream::initial_phi));
   const c10::InferenceMode guard;
   const std::unique_ptr<RecoveredModel> model = recovered(network);
   distilled.psi_rms_error =
-      fit(grid.world(), distilled.psi, psi_samples(*model, network.axis), network.axis, seed);
-  distilled.phi_rms_error =
-      fit(grid.world(), distilled.phi, phi_samples(grid.rows(), *model, network.axis), network.axis, seed);
+      fit(grid.world(), distilled.psi, psi_samples(*model, network.axis), network.axis, seed, between);
+  distilled.phi_rms_error = fit(grid.world(), distilled.phi, phi_samples(grid.rows(), *model, network.axis),
+                                network.axis, seed, between);
   return distilled;
 }
 

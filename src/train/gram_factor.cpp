@@ -12,6 +12,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 
 #include "train/tensor_sums.hpp"
 #include "train/tensor_vectors.hpp"
@@ -37,6 +38,8 @@ class ReplicatedFactor final : public GramFactor {
 
   /// False, on all ranks, where a pivot is not positive.
   bool factor();
+  /// Where the matrix given is the factor already.
+  void restore();
   void solve(at::Tensor& b) const override;
   double solve_flops(std::int64_t right_hand_sides) const override {
     return 2.0 * static_cast<double>(size() * size() * right_hand_sides);
@@ -44,6 +47,7 @@ class ReplicatedFactor final : public GramFactor {
   double ridge() const override { return ridge_; }
   std::vector<double> pivots() const override;
   std::vector<double> inverse_diagonal() const override;
+  const at::Tensor& upper() const override { return u_; }
 
  private:
   std::int64_t size() const { return u_.size(0); }
@@ -52,6 +56,7 @@ class ReplicatedFactor final : public GramFactor {
                   std::int64_t column_end) const {
     return u_.narrow(0, row, row_end - row).narrow(1, column, column_end - column);
   }
+  void invert(const at::Tensor& diagonal);
   void factor_beside(std::int64_t first, std::int64_t end, const at::Tensor& inverse);
   void solve_forward(at::Tensor& b, std::int64_t from) const;
   void solve_backward(at::Tensor& b) const;
@@ -75,11 +80,22 @@ bool ReplicatedFactor::factor() {
     const auto [upper, info] = at::linalg_cholesky_ex(diagonal, /*upper=*/true);
     if (sum_over(world_, info.item<int>() == 0 ? 0.0 : 1.0) > 0) return false;
     diagonal.copy_(upper);
-    const at::Tensor unit = at::eye(end - first, u_.options());
-    inverses_.push_back(at::linalg_solve_triangular(upper, unit, /*upper=*/true).contiguous());
+    invert(diagonal);
     if (end < size()) factor_beside(first, end, inverses_.back());
+    note_step(whereabouts().step);
   }
   return true;
+}
+
+void ReplicatedFactor::restore() {
+  for (std::int64_t first = 0; first < size(); first = end_of(first))
+    invert(part(first, end_of(first), first, end_of(first)));
+}
+
+/// A diagonal block of U, the next one.
+void ReplicatedFactor::invert(const at::Tensor& diagonal) {
+  const at::Tensor unit = at::eye(diagonal.size(0), u_.options());
+  inverses_.push_back(at::linalg_solve_triangular(diagonal.contiguous(), unit, /*upper=*/true).contiguous());
 }
 
 void ReplicatedFactor::factor_beside(std::int64_t first, std::int64_t end, const at::Tensor& inverse) {
@@ -132,6 +148,7 @@ void ReplicatedFactor::solve(at::Tensor& b) const {
     at::Tensor panel = b.narrow(0, first, std::min(kPanel, b.size(0) - first));
     solve_forward(panel, 0);
     solve_backward(panel);
+    note_step(whereabouts().step);  // a step can be long: whoever watches sees that it goes on
   }
 }
 
@@ -155,6 +172,13 @@ std::vector<double> ReplicatedFactor::inverse_diagonal() const {
 }
 
 }  // namespace
+
+std::unique_ptr<GramFactor> restore_factor(Communicator& world, at::Tensor upper, double ridge) {
+  require(upper.dim() == 2 && upper.size(0) == upper.size(1) && upper.is_contiguous(), "a square factor");
+  auto factor = std::make_unique<ReplicatedFactor>(world, std::move(upper), ridge);
+  factor->restore();
+  return factor;
+}
 
 double factor_flops(std::int64_t neurons, int ranks) {
   const auto n = static_cast<double>(neurons);

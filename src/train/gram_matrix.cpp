@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "weft/core/error.hpp"
 #include "weft/train/tensor_buffer.hpp"
+
+#include "train/tensor_sums.hpp"
 
 namespace weft {
 namespace {
@@ -70,6 +74,15 @@ GramMatrix::GramMatrix(const ProcessGrid& grid, const RowPartition& partition,
   choose_tiles();
 }
 
+GramMatrix::GramMatrix(const ProcessGrid& grid, const RowPartition& partition, at::Tensor sum)
+    : grid_(grid), partition_(partition), sum_(std::move(sum)) {
+  require(sum_.dim() == 2 && sum_.size(0) == partition.rows() && sum_.size(1) == partition.rows(),
+          "a sum of the whole matrix");
+  choose_tiles();
+  for (const Tile& tile : tiles_)
+    if (tile.shard != grid.shard()) part_of(tile).zero_();
+}
+
 /// The tiles of the upper triangle, dealt out so that every shard gets the same work to one tile.
 void GramMatrix::choose_tiles() {
   const std::vector<Range> ranges = cut_columns(partition_, sum_.is_cpu() ? kHostTile : kDeviceTile);
@@ -78,28 +91,46 @@ void GramMatrix::choose_tiles() {
     for (std::size_t b = a; b < ranges.size(); ++b) {
       const auto least = std::ranges::min_element(load);
       *least += ranges[a].count * ranges[b].count;
-      if (least - load.begin() != grid_.shard()) continue;
-      tiles_.push_back({ranges[a].shard, ranges[b].shard, ranges[a].first, ranges[a].count, ranges[b].first,
-                        ranges[b].count});
+      tiles_.push_back({static_cast<int>(least - load.begin()), ranges[a].shard, ranges[b].shard,
+                        ranges[a].first, ranges[a].count, ranges[b].first, ranges[b].count});
     }
   }
 }
 
+at::Tensor GramMatrix::part_of(const Tile& tile) const {
+  return sum_.narrow(0, partition_.begin(tile.row_shard) + tile.row, tile.rows)
+      .narrow(1, partition_.begin(tile.column_shard) + tile.column, tile.columns);
+}
+
 double GramMatrix::flops(std::int64_t frames) const {
   double sum = 0;
-  for (const Tile& tile : tiles_) sum += 2.0 * static_cast<double>(tile.rows * tile.columns * frames);
+  for (const Tile& tile : tiles_)
+    if (tile.shard == grid_.shard()) sum += 2.0 * static_cast<double>(tile.rows * tile.columns * frames);
   return sum;
 }
 
 void GramMatrix::add(const ColumnBlocks& psi) {
   for (const Tile& tile : tiles_) {
+    if (tile.shard != grid_.shard()) continue;
     const at::Tensor rows = psi[static_cast<std::size_t>(tile.row_shard)].narrow(1, tile.row, tile.rows);
     const at::Tensor columns =
         psi[static_cast<std::size_t>(tile.column_shard)].narrow(1, tile.column, tile.columns);
-    sum_.narrow(0, partition_.begin(tile.row_shard) + tile.row, tile.rows)
-        .narrow(1, partition_.begin(tile.column_shard) + tile.column, tile.columns)
-        .addmm_(rows.t(), columns);
+    part_of(tile).addmm_(rows.t(), columns);
   }
+}
+
+at::Tensor GramMatrix::rows_so_far() const {
+  const std::int64_t n = partition_.rows();
+  at::Tensor own = at::empty({partition_.size(grid_.shard()), n}, sum_.options().device(at::kCPU));
+  for (int shard = 0; shard < partition_.shards(); ++shard) {
+    for (std::int64_t first = 0; first < partition_.size(shard); first += kPanel) {
+      const std::int64_t count = std::min(kPanel, partition_.size(shard) - first);
+      at::Tensor panel = sum_.narrow(0, partition_.begin(shard) + first, count).clone();
+      sum_over(grid_.rows(), panel);
+      if (shard == grid_.shard()) own.narrow(0, first, count).copy_(panel);
+    }
+  }
+  return own;
 }
 
 at::Tensor GramMatrix::take() {

@@ -1,5 +1,7 @@
 #include "weft/train/loss_gradient.hpp"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -19,28 +21,35 @@ at::Tensor inverse_of(const at::Tensor& norms) { return norms.reciprocal().maske
 
 }  // namespace
 
-std::vector<Losses> losses_in(const at::Tensor& rows) {
-  const at::Tensor numbers = rows.to(at::kCPU).contiguous();
+std::vector<Losses> losses_in(const at::Tensor& sums) {
+  const at::Tensor numbers = sums.to(at::kCPU).contiguous();
   const double* const of = numbers.const_data_ptr<double>();
   std::vector<Losses> losses;
-  for (std::int64_t k = 0; k < numbers.numel(); k += 3) losses.push_back({of[k], of[k + 1], of[k + 2]});
+  for (std::int64_t k = 0; k < numbers.numel(); k += kStepSums)
+    losses.push_back({of[k], of[k + 1], of[k + 2]});
   return losses;
 }
 
-/// What one all-reduce carries: gradients of the shared functions, sums of squares. Gradients of a norm stay
-/// unscaled until the norm is known.
-struct LossGradient::Small {
-  enum Sum { residual, zero, monotone, sums };
+Votes votes_in(const at::Tensor& sums) {
+  const at::Tensor numbers = sums.to(at::kCPU).contiguous();
+  std::array<double, Votes::kCount> votes;
+  std::copy_n(numbers.const_data_ptr<double>() + numbers.numel() - Votes::kCount, votes.size(), votes.data());
+  return Votes::of(votes);
+}
 
-  at::Tensor all, psi_data, psi_monotone, phi_data, phi_zero, squares;
+/// What one all-reduce carries: gradients of the shared functions, sums of squares, votes. Gradients of a
+/// norm stay unscaled until the norm is known.
+struct LossGradient::Small {
+  enum Sum { residual, zero, monotone, votes, count = votes + Votes::kCount };
+
+  at::Tensor all, psi_data, psi_monotone, phi_data, phi_zero, sums;
 
   explicit Small(const SignalGnn& model) {
     const std::int64_t psi = model.psi.parameters().numel();
     const std::int64_t phi = model.phi.parameters().numel();
-    all = at::zeros({2 * psi + 2 * phi + sums}, model.connectivity.options());
-    const std::vector<at::Tensor> parts = all.split_with_sizes({psi, psi, phi, phi, sums});
-    psi_data = parts[0], psi_monotone = parts[1], phi_data = parts[2], phi_zero = parts[3],
-    squares = parts[4];
+    all = at::zeros({2 * psi + 2 * phi + count}, model.connectivity.options());
+    const std::vector<at::Tensor> parts = all.split_with_sizes({psi, psi, phi, phi, count});
+    psi_data = parts[0], psi_monotone = parts[1], phi_data = parts[2], phi_zero = parts[3], sums = parts[4];
   }
 };
 
@@ -69,8 +78,9 @@ LossGradient::LossGradient(const ProcessGrid& grid, const LossConfig& weights, d
     : grid_(grid), weights_(weights), delta_(delta) {}
 
 StepGradient LossGradient::operator()(const SignalGnn& model, ConnectivityOptimizer& connectivity,
-                                      const at::Tensor& x, const at::Tensor& y) {
+                                      const at::Tensor& x, const at::Tensor& y, const at::Tensor& votes) {
   Small small(model);
+  small.sums.narrow(0, Small::votes, Votes::kCount).copy_(votes);
   StepGradient result;
   PsiPass psi = evaluate_psi(model, x);
   result.psi_values = gather_rows(psi.values, model.partition, psi.decrease_squares);
@@ -78,7 +88,7 @@ StepGradient LossGradient::operator()(const SignalGnn& model, ConnectivityOptimi
   result.g = phi.values + connectivity.forward(result.psi_values) - y;
 
   const at::Tensor psi_slope = scatter_rows(connectivity.backward(result.g), model.partition, model.shard);
-  small.squares[Small::residual] = result.g.square().sum();
+  small.sums[Small::residual] = result.g.square().sum();
   differentiate_psi(model, psi, psi_slope, small);
   const EmbeddingGradient embedding = differentiate_phi(model, phi, result.g, small);
 
@@ -120,7 +130,7 @@ void LossGradient::differentiate_psi(const SignalGnn& model, const PsiPass& pass
   if (!pass.decrease.defined()) return;
   const at::Tensor norms = pass.decrease_squares.sqrt();
   // Every shard knows the norms over all rows; one of them reports the term.
-  if (grid_.shard() == 0) small.squares[Small::monotone] = weights_.psi_monotone * norms.sum();
+  if (grid_.shard() == 0) small.sums[Small::monotone] = weights_.psi_monotone * norms.sum();
   const at::Tensor scale = (weights_.psi_monotone / norms).masked_fill_(norms == 0, 0);
   const at::Tensor up = (pass.decrease * scale.unsqueeze(1)).view({-1});
   // Where psi rises everywhere, the host need not go back; a GPU does, for asking it would take as long.
@@ -138,26 +148,26 @@ LossGradient::EmbeddingGradient LossGradient::differentiate_phi(const SignalGnn&
   if (!pass.at_zero.defined()) return embedding;
   const at::Tensor of_zero = model.phi.backward(pass.tape, residual.numel(), pass.at_zero, small.phi_zero);
   embedding.zero = model.phi.input_gradient(of_zero).narrow(1, 1, 2);
-  small.squares[Small::zero] = pass.at_zero.square().sum();
+  small.sums[Small::zero] = pass.at_zero.square().sum();
   // Each replica has the same term: it is counted once.
   if (grid_.replica() != 0) {
     small.phi_zero.zero_();
-    small.squares[Small::zero] = 0;
+    small.sums[Small::zero] = 0;
   }
   return embedding;
 }
 
 /// Divides each gradient by its norm, now that the norms are known.
 void LossGradient::scale(const Small& small, const at::Tensor& embedding_zero, StepGradient& gradient) const {
-  const at::Tensor squares = small.squares.to(at::kDouble);
+  const at::Tensor sums = small.sums.to(at::kDouble);
   const double zero_weight = weights_.phi_zero * static_cast<double>(gradient.g.size(0));
-  const at::Tensor norms = squares.narrow(0, Small::residual, 2).sqrt();
+  const at::Tensor norms = sums.narrow(0, Small::residual, 2).sqrt();
   at::Tensor zero_norm = norms[Small::zero];
   const at::Tensor scales = inverse_of(norms);
   const at::Tensor data_scale = scales[Small::residual];
   const at::Tensor zero_scale = scales[Small::zero] * zero_weight;
   zero_norm.mul_(zero_weight);
-  gradient.losses = at::cat({norms, squares.narrow(0, Small::monotone, 1)});
+  gradient.sums = at::cat({norms, sums.narrow(0, Small::monotone, 1 + Votes::kCount)});
 
   gradient.g.mul_(data_scale);
   gradient.psi = small.psi_data * data_scale + small.psi_monotone;

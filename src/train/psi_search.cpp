@@ -1,8 +1,8 @@
 #include "weft/train/psi_search.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -30,7 +30,8 @@ constexpr double kFloor = 1e-3;      // below this residual a small relative gai
 constexpr double kSmallGain = 0.04;  // of the squared residual
 constexpr double kNearEnough = 0.1;  // residual at which rows are added that see the ends of psi
 constexpr double kFine = 1e-4;       // residual at which the last steps begin, on more rows and frames
-constexpr double kNoisy = 1e-2;      // residual with which they need many
+constexpr std::array<double, PsiSearchState::kParts> kEnough{kNearEnough, kFine, 0};  // for a part's end
+constexpr double kNoisy = 1e-2;  // residual with which they need many
 constexpr double kRankCut = 1e-15;
 constexpr std::int64_t kMostSteps = 20;
 constexpr double kMostDamping = 1e-2;
@@ -81,21 +82,18 @@ std::int64_t many_frames(const PsiSearchOptions& options, std::int64_t rows, std
 class Search {
  public:
   Search(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& choice,
-         const PsiSearchOptions& options, WorkLog& log);
-  PsiSearchResult run();
+         const PsiSearchOptions& options, PsiSearchState& state, WorkLog& log);
+  void run(const BetweenSteps& between);
 
  private:
-  struct Point {
-    std::vector<double> psi;
-    double residual = std::numeric_limits<double>::infinity();
-    at::Tensor phi, metric;
-  };
-  /// The quadratic that a step is taken on.
-  struct Quadratic {
-    at::Tensor matrix, gradient, damping;
-  };
+  using Point = PsiSearchState::Point;
+  using Quadratic = PsiSearchState::Quadratic;
 
-  void pose(std::vector<std::int64_t> rows, const Frames& frames);
+  void begin();
+  void pose();
+  bool advance_in_part();
+  void end_part();
+  void end_search();
   Quadratic quadratic_at(const Point& point, const PsiEvaluation& evaluation) const;
   std::vector<double> step_from(const Point& point, const Quadratic& quadratic) const;
   double predicted_gain(const std::vector<double>& to, const Quadratic& quadratic) const;
@@ -105,7 +103,6 @@ class Search {
   at::Tensor free_directions() const;
   at::Tensor visible_change(std::int64_t group) const;
   double standard_error() const;
-  std::vector<double> descend(std::vector<double> psi, double stop_below);
   std::vector<double> normalised(std::vector<double> psi) const;
   std::vector<std::int64_t> with_rows_of_the_ends() const;
   std::vector<std::int64_t> add_random_rows(std::vector<std::int64_t> rows, std::int64_t count) const;
@@ -120,15 +117,12 @@ class Search {
   std::vector<double> visits_;
   at::Tensor roughness_;  ///< (unknowns x unknowns)
 
-  std::optional<PsiProblem> problem_;
-  Point best_;           ///< of the problem as posed
-  Quadratic quadratic_;  ///< at the best point
-  double damping_ = 1e-6;
-  PsiSearchResult result_;
+  PsiSearchState& s_;
+  std::optional<PsiProblem> problem_;  ///< of the present part
 };
 
 Search::Search(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& choice,
-               const PsiSearchOptions& options, WorkLog& log)
+               const PsiSearchOptions& options, PsiSearchState& state, WorkLog& log)
     : grid_(grid),
       signals_(signals),
       choice_(choice),
@@ -138,18 +132,18 @@ Search::Search(const ProcessGrid& grid, const NeuronSignals& signals, const Fram
       neurons_(signals.partition.rows()),
       unknowns_(signals.groups * options.psi_splines),
       visits_(visits(grid.rows(), signals)),
-      roughness_(at::zeros({unknowns_, unknowns_}, at::kDouble)) {
+      roughness_(at::zeros({unknowns_, unknowns_}, at::kDouble)),
+      s_(state) {
   const std::int64_t splines = options.psi_splines;
   const at::Tensor one = tensor_of(basis_.roughness(signals.axis)).view({splines, splines});
   for (std::int64_t first = 0; first < unknowns_; first += splines)
     roughness_.narrow(0, first, splines).narrow(1, first, splines).copy_(one);
 }
 
-void Search::pose(std::vector<std::int64_t> rows, const Frames& frames) {
+void Search::pose() {
   problem_.reset();  // before the next one takes as much memory
-  problem_.emplace(grid_, signals_, std::move(rows), frames, options_.psi_splines, options_.phi_splines,
-                   options_.form, log_);
-  best_ = {};
+  problem_.emplace(grid_, signals_, s_.rows, sample_frames(choice_, s_.frames, options_.seed),
+                   options_.psi_splines, options_.phi_splines, options_.form, log_);
 }
 
 Search::Quadratic Search::quadratic_at(const Point& point, const PsiEvaluation& evaluation) const {
@@ -162,15 +156,15 @@ Search::Quadratic Search::quadratic_at(const Point& point, const PsiEvaluation& 
 
 std::vector<double> Search::step_from(const Point& point, const Quadratic& quadratic) const {
   const at::Tensor step =
-      at::linalg_solve(quadratic.matrix + damping_ * quadratic.damping, quadratic.gradient).squeeze(1);
+      at::linalg_solve(quadratic.matrix + s_.damping * quadratic.damping, quadratic.gradient).squeeze(1);
   return vector_of(tensor_of(point.psi) + step);
 }
 
 /// The relative fall of the squared residual that a step from the best point promises.
 double Search::predicted_gain(const std::vector<double>& to, const Quadratic& quadratic) const {
-  const at::Tensor step = tensor_of(to) - tensor_of(best_.psi);
+  const at::Tensor step = tensor_of(to) - tensor_of(s_.best.psi);
   return (step * quadratic.gradient.squeeze(1)).sum().item<double>() /
-         (best_.residual * best_.residual * problem_->total_squares());
+         (s_.best.residual * s_.best.residual * problem_->total_squares());
 }
 
 /// Whether a relative fall of the squared residual is more than noise, and more than a small part of a tiny
@@ -186,44 +180,47 @@ bool Search::worth(double gain, double residual) const {
 void Search::agree(std::span<double> numbers) const { grid_.world().broadcast(numbers, 0).wait(); }
 
 void Search::note(double residual) {
-  result_.residuals.push_back(residual);
-  result_.dampings.push_back(damping_);
-  log_.say(fmt::format("psi iteration {}: residual {:.2e}, damping {:.0e}", result_.residuals.size(),
-                       residual, damping_));
+  s_.result.residuals.push_back(residual);
+  s_.result.dampings.push_back(s_.damping);
+  log_.say(fmt::format("psi iteration {}: residual {:.2e}, damping {:.0e}", s_.result.residuals.size(),
+                       residual, s_.damping));
 }
 
-/// Gauss-Newton with Levenberg and Marquardt's damping; a rejected step is retried shorter from the best
-/// point. Ends where nothing is left to gain, or with the step that follows a residual below `stop_below`.
-/// Returns where to go on.
-std::vector<double> Search::descend(std::vector<double> psi, double stop_below) {
-  for (std::int64_t step = 0;; ++step) {
-    PsiEvaluation evaluation = problem_->evaluate(psi);
-    agree(std::span(&evaluation.residual, 1));
-    note(evaluation.residual);
-    const double before = best_.residual;
-    const double change = std::abs(before * before / (evaluation.residual * evaluation.residual) - 1);
-    const bool improved = evaluation.residual < before;
-    if (improved) best_ = {psi, evaluation.residual, evaluation.phi, evaluation.metric};
-    const bool settled = std::isfinite(before) && !worth(change, evaluation.residual);
-    // Where so little is left, a step that fails does so by rounding.
-    const bool exhausted = !improved && (damping_ > kMostDamping || best_.residual < kFine);
-    if (settled || exhausted || step == kMostSteps) return best_.psi;
-    if (improved) {
-      quadratic_ = quadratic_at(best_, evaluation);
-      damping_ = std::max(damping_ / 10, 1e-9);
-    } else {
-      damping_ *= 30;
-      ++result_.rejected_steps;
-    }
-    std::vector<double> next = step_from(best_, quadratic_);
-    double gain = predicted_gain(next, quadratic_);
-    agree(next);
-    agree(std::span(&gain, 1));
-    const bool last = improved && !worth(gain, best_.residual);
-    psi = normalised(next);
-    // A step that promises little is taken on trust: another look would cost more than it could tell.
-    if (last || best_.residual < stop_below) return psi;
+/// One step of Gauss and Newton with Levenberg and Marquardt's damping: evaluates the next psi and finds the
+/// one after it; a rejected step is retried shorter from the best point. False where the part ends: nothing
+/// is left to gain, or its residual is fine enough.
+bool Search::advance_in_part() {
+  PsiEvaluation evaluation = problem_->evaluate(s_.next);
+  agree(std::span(&evaluation.residual, 1));
+  note(evaluation.residual);
+  const double before = s_.best.residual;
+  const double change = std::abs(before * before / (evaluation.residual * evaluation.residual) - 1);
+  const bool improved = evaluation.residual < before;
+  if (improved)
+    s_.best = {s_.next, evaluation.residual, vector_of(evaluation.phi), vector_of(evaluation.metric)};
+  const bool settled = std::isfinite(before) && !worth(change, evaluation.residual);
+  // Where so little is left, a step that fails does so by rounding.
+  const bool exhausted = !improved && (s_.damping > kMostDamping || s_.best.residual < kFine);
+  if (settled || exhausted || s_.steps == kMostSteps) {
+    s_.next = s_.best.psi;
+    return false;
   }
+  if (improved) {
+    s_.quadratic = quadratic_at(s_.best, evaluation);
+    s_.damping = std::max(s_.damping / 10, 1e-9);
+  } else {
+    s_.damping *= 30;
+    ++s_.result.rejected_steps;
+  }
+  std::vector<double> next = step_from(s_.best, s_.quadratic);
+  double gain = predicted_gain(next, s_.quadratic);
+  agree(next);
+  agree(std::span(&gain, 1));
+  const bool last = improved && !worth(gain, s_.best.residual);
+  s_.next = normalised(std::move(next));
+  ++s_.steps;
+  // A step that promises little is taken on trust: another look would cost more than it could tell.
+  return !last && s_.best.residual >= kEnough[static_cast<std::size_t>(s_.part)];
 }
 
 /// Each group of mean 0 and variance 1 over the data, and increasing on the whole: what W and phi can make up
@@ -272,7 +269,7 @@ std::vector<std::int64_t> Search::with_rows_of_the_ends() const {
 /// What W and phi make up for, offset and scale of each group: unit vectors, (2 groups x unknowns).
 at::Tensor Search::free_directions() const {
   const std::int64_t splines = options_.psi_splines;
-  const at::Tensor psi = tensor_of(best_.psi).view({-1, splines});
+  const at::Tensor psi = tensor_of(s_.best.psi).view({-1, splines});
   at::Tensor directions = at::zeros({2 * signals_.groups, unknowns_}, at::kDouble);
   for (std::int64_t g = 0; g < signals_.groups; ++g) {
     const at::Tensor deviation = psi[g] - psi[g].mean();
@@ -298,18 +295,19 @@ at::Tensor Search::visible_change(std::int64_t group) const {
     const at::Tensor along = (direction * visits).t().matmul(change);
     change = change - direction.matmul(along) / (direction.square() * visits).sum();
   };
-  const at::Tensor psi = change.matmul(tensor_of(best_.psi).narrow(0, group * splines, splines).unsqueeze(1));
+  const at::Tensor psi =
+      change.matmul(tensor_of(s_.best.psi).narrow(0, group * splines, splines).unsqueeze(1));
   off(at::ones({kBins, 1}, at::kDouble));
   off(psi - (psi * visits).sum());
   return change.t().matmul(change * visits);
 }
 
 double Search::standard_error() const {
-  const double mean = quadratic_.matrix.trace().item<double>() / static_cast<double>(unknowns_);
+  const double mean = s_.quadratic.matrix.trace().item<double>() / static_cast<double>(unknowns_);
   const at::Tensor free = free_directions();
   const double variance =
-      best_.residual * best_.residual * problem_->total_squares() / problem_->degrees_of_freedom();
-  const at::Tensor held = quadratic_.matrix + mean * free.t().matmul(free);
+      s_.best.residual * s_.best.residual * problem_->total_squares() / problem_->degrees_of_freedom();
+  const at::Tensor held = s_.quadratic.matrix + mean * free.t().matmul(free);
   const at::Tensor covariance = variance * at::linalg_pinv(held, kRankCut, /*hermitian=*/true);
   double largest = 0;
   for (std::int64_t g = 0; g < signals_.groups; ++g) {
@@ -321,35 +319,51 @@ double Search::standard_error() const {
   return std::sqrt(largest);
 }
 
-PsiSearchResult Search::run() {
+void Search::begin() {
   // The coordinate itself: the coefficients of a straight line are equally spaced.
-  std::vector<double> psi(static_cast<std::size_t>(unknowns_));
-  for (std::size_t k = 0; k < psi.size(); ++k)
-    psi[k] = static_cast<double>(k % static_cast<std::size_t>(options_.psi_splines));
-  psi = normalised(std::move(psi));
+  s_.next.resize(static_cast<std::size_t>(unknowns_));
+  for (std::size_t k = 0; k < s_.next.size(); ++k)
+    s_.next[k] = static_cast<double>(k % static_cast<std::size_t>(options_.psi_splines));
+  s_.next = normalised(std::move(s_.next));
+  s_.rows = add_random_rows({}, options_.rows);
+  s_.frames = psi_search_frames(neurons_, signals_.groups, options_);
+}
 
-  const Frames few =
-      sample_frames(choice_, psi_search_frames(neurons_, signals_.groups, options_), options_.seed);
-  pose(add_random_rows({}, options_.rows), few);
-  psi = descend(std::move(psi), kNearEnough);
-  pose(with_rows_of_the_ends(), few);
-  psi = descend(std::move(psi), kFine);
-  const std::int64_t more = best_.residual > kNoisy ? options_.noisy_rows : options_.last_rows;
-  const std::int64_t most = many_frames(options_, more, neurons_, signals_.groups);
-  pose(add_random_rows(with_rows_of_the_ends(), more), sample_frames(choice_, most, options_.seed));
-  psi = descend(std::move(psi), 0);
+/// Says what the next part is about.
+void Search::end_part() {
+  if (s_.part == 0) s_.rows = with_rows_of_the_ends();
+  if (s_.part == 1) {
+    const std::int64_t more = s_.best.residual > kNoisy ? options_.noisy_rows : options_.last_rows;
+    s_.rows = add_random_rows(with_rows_of_the_ends(), more);
+    s_.frames = many_frames(options_, more, neurons_, signals_.groups);
+  }
+  if (++s_.part == PsiSearchState::kParts) return end_search();
+  s_.steps = 0;
+  s_.best = {};
+}
 
-  result_.psi = std::move(psi);
-  result_.rows = problem_->rows();
-  result_.phi = vector_of(best_.phi);
-  result_.metric = vector_of(best_.metric);
-  result_.total_squares = problem_->total_squares();
-  result_.residual_squares = best_.residual * best_.residual * problem_->total_squares();
-  result_.degrees_of_freedom = problem_->degrees_of_freedom();
-  result_.frames = problem_->frames();
-  result_.psi_error = standard_error();
-  agree(std::span(&result_.psi_error, 1));
-  return std::move(result_);
+void Search::end_search() {
+  PsiSearchResult& result = s_.result;
+  result.psi = s_.next;
+  result.rows = s_.rows;
+  result.phi = s_.best.phi;
+  result.metric = s_.best.metric;
+  result.total_squares = problem_->total_squares();
+  result.residual_squares = s_.best.residual * s_.best.residual * problem_->total_squares();
+  result.degrees_of_freedom = problem_->degrees_of_freedom();
+  result.frames = problem_->frames();
+  result.psi_error = standard_error();
+  agree(std::span(&result.psi_error, 1));
+}
+
+void Search::run(const BetweenSteps& between) {
+  if (s_.rows.empty()) begin();
+  while (s_.part < PsiSearchState::kParts) {
+    pose();
+    while (advance_in_part()) between();
+    end_part();
+    between();
+  }
 }
 
 }  // namespace
@@ -378,9 +392,10 @@ double psi_step_flops(const ProcessGrid& grid, const NeuronSignals& signals,
 
 double PsiSearchResult::residual() const { return std::sqrt(residual_squares / total_squares); }
 
-PsiSearchResult find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
-                         const PsiSearchOptions& options, WorkLog& log) {
-  return Search(grid, signals, frames, options, log).run();
+void find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
+              const PsiSearchOptions& options, PsiSearchState& state, const BetweenSteps& between,
+              WorkLog& log) {
+  Search(grid, signals, frames, options, state, log).run(between);
 }
 
 }  // namespace weft

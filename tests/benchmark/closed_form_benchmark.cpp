@@ -29,11 +29,14 @@ TrainingData simulated_data(const Machine& machine, std::int64_t neurons) {
                     at::empty({config.frames, neurons}),
                     {},  // frames
                     13};
+  Unattended unattended;
   Simulator(*machine.device, *machine.world, config, 1)
-      .run([&](std::int64_t first, std::span<const float> activity, std::span<const float> derivative) {
-        std::ranges::copy(activity, data.activity.mutable_data_ptr<float>() + first * neurons);
-        std::ranges::copy(derivative, data.derivative.mutable_data_ptr<float>() + first * neurons);
-      });
+      .run(
+          [&](std::int64_t first, std::span<const float> activity, std::span<const float> derivative) {
+            std::ranges::copy(activity, data.activity.mutable_data_ptr<float>() + first * neurons);
+            std::ranges::copy(derivative, data.derivative.mutable_data_ptr<float>() + first * neurons);
+          },
+          unattended);
   data.frames.total = config.frames;
   data.frames.with_derivative.resize(static_cast<std::size_t>(config.frames));
   std::iota(data.frames.with_derivative.begin(), data.frames.with_derivative.end(), 0);

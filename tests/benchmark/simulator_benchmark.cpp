@@ -28,9 +28,10 @@ void simulator_step(benchmark::State& state, const Machine& machine, std::int64_
   const FrameSink sink = [&](std::int64_t, std::span<const float> activity, std::span<const float>) {
     seen += activity.front();
   };
+  Unattended unattended;
   for (auto unused : state) {
     const auto start = std::chrono::steady_clock::now();
-    simulator.run(sink);
+    simulator.run(sink, unattended);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     state.SetIterationTime(seconds / static_cast<double>(config.frames));
   }

@@ -49,12 +49,13 @@ void gradient_step(benchmark::State& state, const Machine& machine, std::int64_t
                         SignalGnn::initial(RowPartition(neurons, 1), 0, 1, at::kFloat), config, 1);
     Clock::time_point start, end;
     std::int64_t begun = 0;
-    trainer.train([&](const Progress& progress) {
+    Unattended control([&](const Progress& progress) {
       end = Clock::now();
       if (begun > 0 || progress.done < first) return;
       begun = progress.done;
       start = end;
     });
+    trainer.train(control, {});
     state.SetIterationTime(std::chrono::duration<double>(end - start).count() /
                            static_cast<double>(config.steps - begun));
   }

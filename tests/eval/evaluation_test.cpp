@@ -10,6 +10,7 @@
 
 #include "assembly.hpp"
 #include "support/mpi_main.hpp"
+#include "support/scripted_control.hpp"
 #include "support/user_error.hpp"
 
 namespace weft {
@@ -21,7 +22,9 @@ json evaluate_on(Communicator& ranks, const std::filesystem::path& file, const W
                  bool with_truth = true) {
   std::optional<Truth> truth;
   if (with_truth) truth.emplace(file);
-  return evaluate(ranks, FakeModel(model, ranks), Dataset(file), truth ? &*truth : nullptr, 1, {}).metrics;
+  Unattended control;
+  return evaluate(ranks, FakeModel(model, ranks), Dataset(file), truth ? &*truth : nullptr, 1, control)
+      .metrics;
 }
 
 /// The same keys, and the same numbers to a relative `tolerance`.
@@ -173,8 +176,9 @@ TEST_F(Evaluate, TellsOfTheErrorsOfTheWeightsWhereTheMethodHasThem) {
   model.errors = WeightErrors{std::vector<double>(45, 2.0), std::vector<double>(45, 0.25),
                               std::vector<double>(45, 0.01), std::vector<PresynapticState>(45)};
   std::optional<Truth> truth(file_);
+  Unattended control;
   const Evaluation evaluation =
-      evaluate(test_world(), FakeModel(model, test_world()), Dataset(file_), &*truth, 1, {});
+      evaluate(test_world(), FakeModel(model, test_world()), Dataset(file_), &*truth, 1, control);
   EXPECT_TRUE(evaluation.metrics["error_bars"].contains("mean"));
   EXPECT_TRUE(evaluation.metrics["error_bars"].contains("coverage_95"));
   if (test_world().rank() != 0) return;
@@ -196,20 +200,30 @@ TEST_F(Evaluate, NamesTheNeuronWhoseLatentIsNotFinite) {
 TEST_F(Evaluate, RefusesAModelThatIsShardedOtherwise) {
   const WholeModel model = imperfect_model(assembly_);
   const FakeModel otherwise(model, test_world().size() + 1, test_world().rank());
-  EXPECT_THROW(evaluate(test_world(), otherwise, Dataset(file_), nullptr, 1, {}), InternalError);
+  Unattended control;
+  EXPECT_THROW(evaluate(test_world(), otherwise, Dataset(file_), nullptr, 1, control), InternalError);
 }
 
 TEST_F(Evaluate, ReportsProgressToItsEnd) {
   const WholeModel model = imperfect_model(assembly_);
-  std::vector<Progress> seen;
-  evaluate(test_world(), FakeModel(model, test_world()), Dataset(file_), nullptr, 1,
-           [&](const Progress& progress) { seen.push_back(progress); });
+  ScriptedControl control([](std::int64_t) { return Wish::go_on; });
+  evaluate(test_world(), FakeModel(model, test_world()), Dataset(file_), nullptr, 1, control);
+  const std::vector<Progress>& seen = control.told();
   ASSERT_FALSE(seen.empty());
   for (std::size_t i = 0; i < seen.size(); ++i) {
     EXPECT_EQ(seen[i].stage, "evaluate");
     EXPECT_EQ(seen[i].done, static_cast<std::int64_t>(i));
   }
   EXPECT_EQ(seen.back().done, seen.back().total);
+}
+
+TEST_F(Evaluate, StopsOnAllRanksWhereOneOfThemWishesIt) {
+  const WholeModel model = imperfect_model(assembly_);
+  const bool wishes = test_world().rank() == test_world().size() - 1;
+  ScriptedControl control([&](std::int64_t poll) { return wishes && poll == 2 ? Wish::stop : Wish::go_on; });
+  EXPECT_THROW(evaluate(test_world(), FakeModel(model, test_world()), Dataset(file_), nullptr, 1, control),
+               Stopped);
+  EXPECT_EQ(control.polls(), 3);
 }
 
 }  // namespace

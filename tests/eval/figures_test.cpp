@@ -25,8 +25,9 @@ struct EvaluatedAssembly {
     std::optional<Truth> truth;
     if (with_truth) truth.emplace(file);
     model = imperfect_model(assembly);
-    figures =
-        evaluate(world, FakeModel(model, world), Dataset(file), truth ? &*truth : nullptr, 1, {}).figures;
+    Unattended control;
+    figures = evaluate(world, FakeModel(model, world), Dataset(file), truth ? &*truth : nullptr, 1, control)
+                  .figures;
   }
   WholeModel model;
   Figures figures;

@@ -21,7 +21,9 @@ TEST_P(GoldenEvaluation, GivesTheReferencesNumbers) {
   const GoldenCase golden(GetParam());
   const Truth truth(file);
 
-  const Evaluation evaluation = evaluate(world, FakeModel(golden.model, world), Dataset(file), &truth, 1, {});
+  Unattended control;
+  const Evaluation evaluation =
+      evaluate(world, FakeModel(golden.model, world), Dataset(file), &truth, 1, control);
   const auto& metrics = evaluation.metrics;
 
   EXPECT_EQ(metrics["data"]["xnorm"], 15);

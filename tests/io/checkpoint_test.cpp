@@ -1,18 +1,13 @@
 #include "weft/io/checkpoint.hpp"
 
-#include <cctype>
-#include <numeric>
-
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "weft/core/error.hpp"
 #include "weft/io/files.hpp"
 
+#include "sample_checkpoint.hpp"
 #include "support/mpi_main.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
@@ -25,69 +20,20 @@ using testing::ElementsAre;
 
 constexpr std::int64_t kNeurons = 13;
 
-/// Rows of an array with `columns` columns, whose every number tells its place, the array and the step.
-template <typename T>
-std::vector<T> numbers(std::int64_t first_row, std::int64_t rows, std::int64_t columns, std::int64_t step) {
-  std::vector<T> values(static_cast<std::size_t>(rows * columns));
-  std::iota(values.begin(), values.end(), static_cast<T>(1000 * step + first_row * columns));
-  return values;
-}
-
-std::vector<std::string> names_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const fs::path& entry : list_folder(folder)) names.push_back(entry.filename());
-  return names;
-}
-
-/// Lets no further file be opened by this process.
-class NoMoreFiles {
- public:
-  NoMoreFiles() {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const int lowest_unused = ::open("/dev/null", O_RDONLY);
-    ::close(lowest_unused);
-    const rlimit none{static_cast<rlim_t>(lowest_unused), before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_;
-};
-
-std::vector<float> rows_of(const Checkpoint& checkpoint, const std::string& name, std::int64_t first,
-                           std::int64_t rows, std::int64_t columns) {
-  std::vector<float> values(static_cast<std::size_t>(rows * columns));
-  checkpoint.read_rows(name, GlobalRow{first}, rows, values);
-  return values;
-}
-
 class CheckpointOfAllRanks : public testing::Test {
  protected:
-  void save(std::int64_t step, int keep = 2) {
-    const std::int64_t begin = partition_.begin(world_.rank());
-    const std::int64_t own = partition_.size(world_.rank());
-    const auto connectivity = numbers<float>(begin, own, kNeurons, step);
-    const auto embedding = numbers<double>(begin, own, 2, step);
-    const std::vector<double> weights{0.5, 0.25, static_cast<double>(step), 4, 5, 6};
-    const std::vector<std::int64_t> counter{1L << 40};
-    const std::vector<ArrayView> rows{{"adam/connectivity/m", {own, kNeurons}, std::span(connectivity)},
-                                      {"embedding", {own, 2}, std::span(embedding)}};
-    const std::vector<ArrayView> common{{"psi/weight", {2, 3}, std::span(weights)},
-                                        {"counter", {}, std::span(counter)}};
-    save_checkpoint(world_, root(), {step, kNeurons, "adam", "cafe", "0.1.0"}, partition_, rows, common,
-                    keep);
+  void save(std::int64_t step, const Retention& retention = {}, std::int64_t number = 0) {
+    const SampleState state(partition_, world_.rank(), step);
+    const ModelArrays arrays = state.arrays();
+    CheckpointInfo info{step, kNeurons, "adam", "cafe", "0.1.0"};
+    info.number = number;
+    save_checkpoint(world_, root(), info, partition_, arrays.rows, arrays.common, retention);
     world_.barrier();
   }
   fs::path root() const { return folder_.path() / "checkpoints"; }
   fs::path folder(std::int64_t step) const { return root() / fmt::format("step_{:012}", step); }
 
-  void expect_valid(std::int64_t step) const {
-    const Checkpoint checkpoint(folder(step));
-    EXPECT_NO_THROW(checkpoint.verify());
-    EXPECT_EQ(rows_of(checkpoint, "adam/connectivity/m", 0, kNeurons, kNeurons),
-              numbers<float>(0, kNeurons, kNeurons, step));
-  }
+  void expect_valid(std::int64_t step) const { expect_sample(folder(step), step, kNeurons, world_.size()); }
 
   Communicator& world_ = test_world();
   RowPartition partition_{kNeurons, test_world().size()};
@@ -163,10 +109,16 @@ TEST_F(CheckpointOfAllRanks, TellsOfItselfWhatWasWritten) {
   EXPECT_EQ(checkpoint.info().method, "adam");
   EXPECT_EQ(checkpoint.info().config_hash, "cafe");
   EXPECT_EQ(checkpoint.info().version, "0.1.0");
+  EXPECT_TRUE(checkpoint.info().complete);
+  EXPECT_EQ(checkpoint.info().number, 1);
   EXPECT_TRUE(checkpoint.has("embedding") && checkpoint.has("psi/weight"));
   EXPECT_FALSE(checkpoint.has("phi/weight"));
   EXPECT_EQ(checkpoint.read_common("psi/weight"), (std::vector<double>{0.5, 0.25, 12, 4, 5, 6}));
-  EXPECT_EQ(checkpoint.read_common("counter"), std::vector<double>{static_cast<double>(1L << 40)});
+  EXPECT_EQ(checkpoint.read_common("counter"), std::vector<double>{static_cast<double>(1L << 60)});
+  EXPECT_EQ(checkpoint.read_common_int64("counter"), std::vector<std::int64_t>{(1L << 60) + 12});
+  EXPECT_EQ(checkpoint.shape_of("counter"), std::vector<std::int64_t>{});
+  EXPECT_EQ(checkpoint.shape_of("embedding"), (std::vector<std::int64_t>{kNeurons, 2}));
+  expect_user_error([&] { checkpoint.shape_of("phi/weight"); }, {"no dataset phi/weight"});
   const std::map<std::string, std::vector<std::int64_t>> shapes{{"adam/connectivity/m", {kNeurons, kNeurons}},
                                                                 {"embedding", {kNeurons, 2}},
                                                                 {"psi/weight", {2, 3}},
@@ -176,12 +128,17 @@ TEST_F(CheckpointOfAllRanks, TellsOfItselfWhatWasWritten) {
 
 TEST_F(CheckpointOfAllRanks, HasOneShardARankAndNothingElse) {
   save(12);
-  std::vector<std::string> expected{"common.h5", "manifest.json"};
-  for (int rank = 0; rank < world_.size(); ++rank) {
-    expected.push_back(fmt::format("shard_r{:04}_of_{:04}.h5", rank, world_.size()));
-  }
-  EXPECT_EQ(names_in(folder(12)), expected);
+  expect_valid(12);
   EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000012"));
+  EXPECT_EQ(read_text(root() / "latest"), "step_000000000012\n");
+}
+
+TEST_F(CheckpointOfAllRanks, OfAStateUnderWaySaysSo) {
+  CheckpointInfo info{7, kNeurons, "adam", "cafe", "0.1.0"};
+  info.complete = false;
+  save_checkpoint(world_, root(), info, partition_, {}, {});
+  world_.barrier();
+  EXPECT_FALSE(Checkpoint(folder(7)).info().complete);
 }
 
 TEST_F(CheckpointOfAllRanks, KeepsTheNewest) {
@@ -192,19 +149,43 @@ TEST_F(CheckpointOfAllRanks, KeepsTheNewest) {
   expect_valid(1000);
 }
 
+TEST_F(CheckpointOfAllRanks, KeepsEveryMajorOne) {
+  for (std::int64_t step = 10; step <= 80; step += 10) save(step, {2, 3});
+  EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000030", "step_000000000060",
+                                            "step_000000000070", "step_000000000080"));
+  EXPECT_EQ(Checkpoint(folder(60)).info().number, 6);
+}
+
 TEST_F(CheckpointOfAllRanks, OfAnEarlierStepIsTheLatestAndStays) {
   save(900);
   save(800);
   save(100);
-  EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000100", "step_000000000900"));
+  EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000100", "step_000000000800"));
   EXPECT_EQ(latest_checkpoint(root()), folder(100));
 }
 
+TEST_F(CheckpointOfAllRanks, TakesThePlaceOfThoseOfACourseThatWasGivenUp) {
+  for (const std::int64_t step : {10, 20, 30, 40}) save(step, {4, 3});
+  save(25, {4, 3}, 3);
+  EXPECT_THAT(names_in(root()),
+              ElementsAre("latest", "step_000000000010", "step_000000000020", "step_000000000025"));
+  EXPECT_EQ(latest_checkpoint(root()), folder(25));
+}
+
+TEST_F(CheckpointOfAllRanks, OneWithoutAManifestGoesBeforeThoseThatHaveIt) {
+  save(10);
+  save(20);
+  if (world_.rank() == 0) fs::remove(folder(20) / "manifest.json");
+  world_.barrier();
+  save(15);
+  EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000010", "step_000000000015"));
+}
+
 TEST_F(CheckpointOfAllRanks, TakesThePlaceOfOneOfTheSameStep) {
-  save(3, 1);
+  save(3, {1});
   if (world_.rank() == 0) write_text_atomically(folder(3) / "manifest.json", "{}");
   world_.barrier();
-  save(3, 1);
+  save(3, {1});
   EXPECT_THAT(names_in(root()), ElementsAre("latest", "step_000000000003"));
   expect_valid(3);
 }
@@ -252,13 +233,12 @@ TEST_F(CheckpointOfAllRanks, LatestThatCannotBeReplacedThrowsOnAllRanks) {
 TEST_F(CheckpointOfAllRanks, DamageIsFoundAndTheFileNamed) {
   save(1);
   const std::string name = fmt::format("shard_r{:04}_of_{:04}.h5", world_.size() - 1, world_.size());
-  if (world_.rank() == 0) {
-    std::string bytes = read_text(folder(1) / name);
-    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-    write_text_atomically(folder(1) / name, bytes);
-  }
+  if (world_.rank() == 0) flip_a_bit(folder(1) / name);
   world_.barrier();
-  expect_user_error([&] { Checkpoint(folder(1)).verify(); }, {name, "damaged", "use another checkpoint"});
+  const Checkpoint damaged(folder(1));
+  expect_user_error([&] { damaged.verify(); }, {name, "damaged", "use another checkpoint"});
+  expect_user_error([&] { rows_of(damaged, "embedding", kNeurons - 1, 1, 2); }, {name, "damaged"});
+  EXPECT_EQ(damaged.read_common("psi/weight").size(), 6);
 }
 
 }  // namespace

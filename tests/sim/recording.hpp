@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -33,32 +34,64 @@ struct Recording {
   }
 };
 
-/// Collective over the simulator's ranks.
-inline Recording record(Simulator& simulator, const SimulationConfig& config, const Communicator& shards) {
+/// Of which nothing is there yet.
+inline Recording empty_recording(const SimulationConfig& config, std::int64_t own) {
   Recording all;
   all.frames = config.trajectories * config.frames;
-  all.own = simulator.partition().size(shards.rank());
+  all.own = own;
   all.activity.resize(static_cast<std::size_t>(all.frames * all.own));
   all.derivative.resize(all.activity.size());
   all.times_emitted.resize(static_cast<std::size_t>(all.frames));
-  simulator.run([&](std::int64_t first, std::span<const float> activity, std::span<const float> derivative) {
+  return all;
+}
+
+inline FrameSink sink_into(Recording& all) {
+  return [&all](std::int64_t first, std::span<const float> activity, std::span<const float> derivative) {
     const auto to = first * all.own;
     std::ranges::copy(activity, all.activity.begin() + to);
     std::ranges::copy(derivative, all.derivative.begin() + to);
     const auto count = static_cast<std::int64_t>(activity.size()) / all.own;
     for (std::int64_t t = first; t < first + count; ++t) ++all.times_emitted[static_cast<std::size_t>(t)];
     all.block_starts.push_back(first);
-  });
+  };
+}
+
+/// Collective over the simulator's ranks.
+inline Recording record(Simulator& simulator, const SimulationConfig& config, const Communicator& shards) {
+  Recording all = empty_recording(config, simulator.partition().size(shards.rank()));
+  Unattended unattended;
+  simulator.run(sink_into(all), unattended);
   return all;
 }
+
+/// The part of a recording of all neurons that a rank has.
+inline Recording part_of(Recording whole, const RowPartition& partition, int rank) {
+  for (std::vector<float>* const values : {&whole.activity, &whole.derivative}) {
+    std::vector<float> part;
+    for (auto frame = values->begin(); frame != values->end(); frame += partition.rows())
+      part.insert(part.end(), frame + partition.begin(rank), frame + partition.end(rank));
+    *values = std::move(part);
+  }
+  whole.own = partition.size(rank);
+  return whole;
+}
+
+/// So many bytes that a block has `frames` frames on `ranks` ranks.
+inline std::int64_t block_of(std::int64_t frames, const SimulationConfig& config, int ranks) {
+  return 2 * 4 * frames * config.trajectories * RowPartition(config.neurons, ranks).size(0);
+}
+inline constexpr std::int64_t kAllFrames = 1 << 20;
 
 /// The error of a run, which must hand on nothing that is not finite.
 inline std::string error_of(Simulator& simulator) {
   bool emitted_broken = false;
+  Unattended unattended;
   try {
-    simulator.run([&](auto, std::span<const float> activity, auto) {
-      emitted_broken |= !std::ranges::all_of(activity, [](float x) { return std::isfinite(x); });
-    });
+    simulator.run(
+        [&](auto, std::span<const float> activity, auto) {
+          emitted_broken |= !std::ranges::all_of(activity, [](float x) { return std::isfinite(x); });
+        },
+        unattended);
   } catch (const UserError& error) {
     EXPECT_FALSE(emitted_broken);
     return error.what();

@@ -20,13 +20,6 @@ namespace {
 
 constexpr std::uint64_t kSeed = 11;
 
-/// So many bytes that a block has `frames` frames on `ranks` ranks.
-std::int64_t block_of(std::int64_t frames, const SimulationConfig& config, int ranks) {
-  return 2 * 4 * frames * config.trajectories * RowPartition(config.neurons, ranks).size(0);
-}
-
-constexpr std::int64_t kAllFrames = 1 << 20;
-
 /// In blocks of so many frames. Collective over `shards`.
 Recording on_device(const SimulationConfig& config, std::int64_t block_frames = kAllFrames,
                     Communicator& shards = device_world()) {
@@ -44,15 +37,8 @@ SimulationConfig assembly(std::int64_t neurons, std::int64_t trajectories) {
 
 /// What this rank's neurons do in the recording of a simulator of one rank.
 Recording own_part(Recording whole, const SimulationConfig& config) {
-  const RowPartition partition(config.neurons, device_world().size());
-  const int rank = device_world().rank();
-  for (std::vector<float>* const values : {&whole.activity, &whole.derivative}) {
-    std::vector<float> part;
-    for (auto frame = values->begin(); frame != values->end(); frame += config.neurons)
-      part.insert(part.end(), frame + partition.begin(rank), frame + partition.end(rank));
-    *values = std::move(part);
-  }
-  return whole;
+  return part_of(std::move(whole), RowPartition(config.neurons, device_world().size()),
+                 device_world().rank());
 }
 
 Recording on_host(const SimulationConfig& config) {
@@ -193,7 +179,8 @@ TEST(SimulatorOnDevice, AFailureOfOneRanksSinkEndsTheRunOnAll) {
     if (device_world().rank() == failing)
       throw UserError({"shard of the last rank", "the disk is full", "", "free some space"});
   };
-  expect_user_error([&] { simulator.run(sink); }, {"the disk is full", "free some space"});
+  Unattended unattended;
+  expect_user_error([&] { simulator.run(sink, unattended); }, {"the disk is full", "free some space"});
 }
 
 /// The device under test, watched.
@@ -250,7 +237,8 @@ TEST(SimulatorOnDevice, WaitsForTheDeviceBetweenBlocksOnlyAndReplaysTheRest) {
     config.frames = frames;
     WatchedDevice device;
     Simulator simulator(device, device_world(), config, kSeed);
-    simulator.run([](auto, auto, auto) {});
+    Unattended unattended;
+    simulator.run([](auto, auto, auto) {}, unattended);
     EXPECT_EQ(device.replays, (frames - 2) / 2);
     return device.copies;
   };

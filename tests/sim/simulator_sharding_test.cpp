@@ -129,7 +129,8 @@ TEST(SimulatorSharding, NamesTheNeuronAndTheStepThatBrokeFirst) {
   config.frames = 1;
   std::int64_t finite_frames = 0;
   for (; finite_frames < 100; ++finite_frames, ++config.frames) try {
-      Simulator(host(), *self, config, kSeed).run([](auto, auto, auto) {});
+      Unattended unattended;
+      Simulator(host(), *self, config, kSeed).run([](auto, auto, auto) {}, unattended);
     } catch (const UserError& error) {
       const std::string step = "after step " + std::to_string(finite_frames) + ";";
       EXPECT_NE(std::string(error.what()).find(step), std::string::npos) << error.what();
@@ -149,7 +150,8 @@ TEST(SimulatorSharding, AFailureOfOneRanksSinkEndsTheRunOnAll) {
     if (test_world().rank() == failing)
       throw UserError({"shard of the last rank", "the disk is full", "", "free some space"});
   };
-  expect_user_error([&] { simulator.run(sink); }, {"the disk is full", "free some space"});
+  Unattended unattended;
+  expect_user_error([&] { simulator.run(sink, unattended); }, {"the disk is full", "free some space"});
 }
 
 TEST(SimulatorSharding, MoreRanksThanNeuronsAreAMistake) {

@@ -241,7 +241,8 @@ TEST(Simulator, ReportsTheStepsOfBurnInAndRecordingByTwoAtMost) {
   const auto self = make_self_communicator();
   Simulator simulator(host(), *self, config, kSeed);
   std::vector<Progress> reports;
-  simulator.run([](auto, auto, auto) {}, [&](const Progress& progress) { reports.push_back(progress); });
+  Unattended control([&](const Progress& progress) { reports.push_back(progress); });
+  simulator.run([](auto, auto, auto) {}, control);
   std::int64_t done = 0;
   for (const Progress& report : reports) {
     EXPECT_GT(report.done, done);

@@ -12,6 +12,7 @@
 #include "weft/train/tensor_buffer.hpp"
 
 #include "assembly.hpp"
+#include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 
@@ -42,7 +43,7 @@ Trained train(const ProcessGrid& grid, at::ScalarType type) {
   const RowPartition partition(kNeurons, grid.shards());
   AdamTrainer trainer(host(), grid, Assembly().data(partition, grid.shard()),
                       random_network(partition, grid.shard(), type), thirty_steps(), 7);
-  trainer.train({});
+  train_unattended(trainer);
   const SignalGnn& model = trainer.model();
   return {model.connectivity, model.embedding, model.psi.parameters(), model.phi.parameters(),
           trainer.history()};

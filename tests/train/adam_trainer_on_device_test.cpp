@@ -13,6 +13,7 @@
 #include "weft/train/adam_trainer.hpp"
 
 #include "assembly.hpp"
+#include "saved_training.hpp"
 #include "support/device_under_test.hpp"
 #include "support/device_with_room.hpp"
 #include "support/host.hpp"
@@ -48,7 +49,7 @@ Trained train(Device& device, Communicator& world, int replicas, at::ScalarType 
   const RowPartition partition(kNeurons, grid.shards());
   AdamTrainer trainer(device, grid, Assembly().data(partition, grid.shard()),
                       random_network(partition, grid.shard(), type), config, 7);
-  trainer.train({});
+  train_unattended(trainer);
   return {trainer.model().to(at::kCPU), trainer.history(), trainer.recorded_operations()};
 }
 
@@ -127,7 +128,7 @@ TEST_F(StepOnDevice, TakesTheFramesThatItIsGiven) {
 
 TEST_F(StepOnDevice, ArraysAreReadOnTheHost) {
   AdamTrainer training = trainer(device_under_test(), grid_, config_of(3, 2));
-  training.train({});
+  train_unattended(training);
   const SignalGnn model = training.model().to(at::kCPU);
   const ModelArrays arrays = training.arrays();
   const auto values = std::get<std::span<const float>>(arrays.rows.front().values);
@@ -140,14 +141,15 @@ TEST_F(StepOnDevice, ANotANumberIsFoundWithItsStepAndTerm) {
   TrainingConfig config = config_of(50, 1);
   config.learning_rate.connectivity = 1e30;
   AdamTrainer wild = trainer(device_under_test(), grid_, config);
-  expect_user_error([&] { wild.train({}); },
+  expect_user_error([&] { train_unattended(wild); },
                     {"training, step 2: the loss became", "the residual", "lower training.learning_rate"});
   EXPECT_LE(wild.steps_done(), kWindow);
 
   if (grid_.shard() == grid_.shards() - 1)
     data.derivative.select(1, 0).fill_(std::numeric_limits<float>::quiet_NaN());
   AdamTrainer training = trainer(device_under_test(), grid_, config_of(50, 1));
-  expect_user_error([&] { training.train({}); }, {"training, step 1: the loss became nan (the residual)"});
+  expect_user_error([&] { train_unattended(training); },
+                    {"training, step 1: the loss became nan (the residual)"});
 }
 
 }  // namespace

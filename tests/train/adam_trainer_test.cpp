@@ -14,6 +14,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "assembly.hpp"
+#include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "support/temporary_folder.hpp"
@@ -133,7 +134,7 @@ double mean(const std::vector<double>& values, std::size_t first, std::size_t co
 
 TEST_F(AdamTraining, HistoryTellsOfLossesThatFall) {
   AdamTrainer training = trainer(config_of(200, 4));
-  training.train({});
+  train_unattended(training);
   const LossHistory& history = training.history();
   ASSERT_EQ(history.step.size(), 200U);
   EXPECT_EQ(history.step.front(), 1);
@@ -150,7 +151,7 @@ TEST_F(AdamTraining, HistoryTellsOfLossesThatFall) {
 TEST_F(AdamTraining, HistoryCountsLossesPerNeuron) {
   data.frames.with_derivative = {3};
   AdamTrainer recorded = trainer(config_of(1, 1)), single = trainer(config_of(1, 1));
-  recorded.train({});
+  train_unattended(recorded);
   const Losses losses = single.step(data.frames.with_derivative);
   EXPECT_DOUBLE_EQ(recorded.history().data.at(0), losses.data / kNeurons);
   EXPECT_DOUBLE_EQ(recorded.history().phi_zero.at(0), losses.phi_zero / kNeurons);
@@ -162,9 +163,9 @@ TEST(AdamTrainingAlone, HistoryOfALongTrainingHoldsMeansOverSteps) {
   const ProcessGrid grid(*self, 1);
   const RowPartition partition(kNeurons, 1);
   const auto history_of = [&](std::int64_t steps) {
-    AdamTrainer training(host(), grid, Assembly().data(partition, 0), random_network(partition, 0, at::kFloat),
-                         config_of(steps, 1), 7);
-    training.train({});
+    AdamTrainer training(host(), grid, Assembly().data(partition, 0),
+                         random_network(partition, 0, at::kFloat), config_of(steps, 1), 7);
+    train_unattended(training);
     return training.history();
   };
   const LossHistory history = history_of(2003);
@@ -180,12 +181,13 @@ TEST(AdamTrainingAlone, HistoryOfALongTrainingHoldsMeansOverSteps) {
 TEST_F(AdamTraining, TellsOfItsProgressAtEachStep) {
   std::vector<std::int64_t> done;
   AdamTrainer training = trainer(config_of(5, 2));
-  training.train([&](const Progress& progress) {
+  Unattended control([&](const Progress& progress) {
     EXPECT_EQ(progress.stage, "train");
     EXPECT_EQ(progress.total, 5);
     EXPECT_THAT(progress.detail, testing::StartsWith("loss per neuron "));
     done.push_back(progress.done);
   });
+  training.train(control, {});
   EXPECT_EQ(done, (std::vector<std::int64_t>{1, 2, 3, 4, 5}));
   EXPECT_EQ(training.steps_done(), 5);
 }
@@ -197,7 +199,7 @@ TEST_F(AdamTraining, DrawsOnlyFramesThatHaveADerivative) {
   data.derivative.fill_(std::numeric_limits<float>::quiet_NaN());
   for (const std::int64_t frame : data.frames.with_derivative) data.derivative[frame].copy_(targets[frame]);
   AdamTrainer training = trainer(config_of(50, 4));
-  EXPECT_NO_THROW(training.train({}));
+  EXPECT_NO_THROW(train_unattended(training));
 }
 
 TEST_F(AdamTraining, ABatchThatTheReplicasCannotShareIsRefused) {
@@ -208,7 +210,8 @@ TEST_F(AdamTraining, ABatchThatTheReplicasCannotShareIsRefused) {
   const TrainingData all = Assembly().data(partition, 0);
   expect_user_error(
       [&] {
-        AdamTrainer(host(), grid, all, random_network(partition, 0, at::kFloat), config_of(5, replicas + 1), 7);
+        AdamTrainer(host(), grid, all, random_network(partition, 0, at::kFloat), config_of(5, replicas + 1),
+                    7);
       },
       {"training.batch_size: " + std::to_string(replicas + 1),
        "a multiple of training.replicas = " + std::to_string(replicas)});
@@ -218,7 +221,7 @@ TEST_F(AdamTraining, ALearningRateFarTooHighEndsItOnAllRanks) {
   TrainingConfig config = config_of(50, 2);
   config.learning_rate.connectivity = 1e30;
   AdamTrainer training = trainer(config);
-  expect_user_error([&] { training.train({}); },
+  expect_user_error([&] { train_unattended(training); },
                     {"training, step 2: the loss became", "a finite loss", "lower training.learning_rate"});
 }
 
@@ -227,13 +230,13 @@ TEST_F(AdamTraining, ANotANumberOfOneRankEndsItOnAllRanks) {
     data.derivative.select(1, 0).fill_(std::numeric_limits<float>::quiet_NaN());
   }
   AdamTrainer training = trainer(config_of(50, 2));
-  expect_user_error([&] { training.train({}); }, {"training, step 1: the loss became nan"});
+  expect_user_error([&] { train_unattended(training); }, {"training, step 1: the loss became nan"});
 }
 
 TEST_F(AdamTraining, ArraysAreThoseThatASavedNetworkIsReadFrom) {
   const TemporaryFolder folder(test_world());
   AdamTrainer training = trainer(config_of(5, 2));
-  training.train({});
+  train_unattended(training);
   const ModelArrays arrays = training.arrays();
   save_checkpoint(grid_.rows(), folder.path(), {training.steps_done(), kNeurons, "adam", "cafe", "0.1.0"},
                   partition_, arrays.rows, arrays.common);
@@ -244,7 +247,7 @@ TEST_F(AdamTraining, ArraysAreThoseThatASavedNetworkIsReadFrom) {
 
 TEST_F(AdamTraining, ArraysHaveTheShapesOfWhatTheyHold) {
   AdamTrainer training = trainer(config_of(5, 2));
-  training.train({});
+  train_unattended(training);
   const std::int64_t rows = partition_.size(grid_.shard());
   using Shapes = std::map<std::string, std::vector<std::int64_t>>;
   const auto shapes_of = [](const std::vector<ArrayView>& arrays) {

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ATen/ops/zeros.h>
+
 #include "weft/train/adam_trainer.hpp"
 #include "weft/train/loss_gradient.hpp"
 
@@ -50,10 +52,11 @@ TEST_P(GoldenStep, LossesAndGradientsAreTheReferences) {
   ConnectivityOptimizer connectivity(model.connectivity, model.first_row(), {});
 
   const std::int64_t first = grid.replica() * batch;
-  const StepGradient gradient = loss_gradient(model, connectivity, data.activity.narrow(0, first, batch),
-                                              data.derivative.narrow(0, first, batch));
+  const StepGradient gradient =
+      loss_gradient(model, connectivity, data.activity.narrow(0, first, batch),
+                    data.derivative.narrow(0, first, batch), at::zeros({Votes::kCount}, at::kDouble));
 
-  const Losses losses = losses_in(gradient.losses).front();
+  const Losses losses = losses_in(gradient.sums).front();
   EXPECT_NEAR(losses.data, golden.read("loss_data")[0].item<double>(), 1e-9);
   EXPECT_NEAR(losses.phi_zero, golden.read("loss_phi_zero")[0].item<double>(), 1e-9);
   EXPECT_NEAR(losses.psi_monotone, golden.read("loss_edge_diff")[0].item<double>(), 1e-9);

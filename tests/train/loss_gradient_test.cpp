@@ -9,6 +9,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/eye.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -118,11 +119,13 @@ at::Tensor own_part(const at::Tensor& all, const ProcessGrid& grid, const Signal
   return all.narrow(0, grid.replica() * batch, batch).narrow(1, model.first_row(), model.rows()).contiguous();
 }
 
+at::Tensor no_votes() { return at::zeros({Votes::kCount}, at::kDouble); }
+
 StepGradient gradient_on(const ProcessGrid& grid, const SignalGnn& model, const Case& the) {
   const auto [x, y] = frames(the);
   ConnectivityOptimizer connectivity(model.connectivity, model.first_row(), {});
   LossGradient loss_gradient(grid, {the.phi_zero, the.psi_monotone}, kDelta);
-  return loss_gradient(model, connectivity, own_part(x, grid, model), own_part(y, grid, model));
+  return loss_gradient(model, connectivity, own_part(x, grid, model), own_part(y, grid, model), no_votes());
 }
 
 class LossGradientOf : public testing::TestWithParam<Case> {};
@@ -146,7 +149,7 @@ TEST_P(LossGradientOf, IsThatOfAutogradOnEveryGrid) {
     const auto own_rows = [&](const at::Tensor& all) {
       return all.narrow(0, model.first_row(), model.rows());
     };
-    const Losses losses = losses_in(gradient.losses).front();
+    const Losses losses = losses_in(gradient.sums).front();
     EXPECT_NEAR(losses.data, plain.losses.data, 1e-10 * plain.losses.data);
     EXPECT_NEAR(losses.phi_zero, plain.losses.phi_zero, 1e-10);
     EXPECT_NEAR(losses.psi_monotone, plain.losses.psi_monotone, 1e-10);
@@ -178,10 +181,33 @@ TEST(LossGradient, OfNormsThatAreZeroIsZero) {
   LossGradient loss_gradient(grid, {1, 100}, kDelta);
   const at::Tensor x = own_part(frames({2, 1, 100, PsiShape::random}).first, grid, model);
 
-  const StepGradient gradient = loss_gradient(model, connectivity, x, at::zeros_like(x));
-  EXPECT_EQ(losses_in(gradient.losses).front().total(), 0);
+  const StepGradient gradient = loss_gradient(model, connectivity, x, at::zeros_like(x), no_votes());
+  EXPECT_EQ(losses_in(gradient.sums).front().total(), 0);
   for (const at::Tensor& part : {gradient.g, gradient.embedding, gradient.psi, gradient.phi}) {
     EXPECT_TRUE(part.equal(at::zeros_like(part)));
+  }
+}
+
+TEST(LossGradient, BringsTheVotesOfAllRanks) {
+  const int ranks = test_world().size(), rank = test_world().rank();
+  for (int replicas = 1; replicas <= ranks; ++replicas) {
+    if (ranks % replicas != 0) continue;
+    const ProcessGrid grid(test_world(), replicas);
+    const RowPartition partition(kNeurons, grid.shards());
+    for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+      const SignalGnn model = random_network(partition, grid.shard(), type);
+      ConnectivityOptimizer connectivity(model.connectivity, model.first_row(), {});
+      LossGradient loss_gradient(grid, {1, 100}, kDelta);
+      const at::Tensor x = at::ones({2, model.rows()}, type);
+      const at::Tensor votes = at::zeros({Votes::kCount}, type);
+      votes[0] = rank == ranks - 1 ? 1 : 0;
+      votes[2] = 1;
+      const StepGradient gradient = loss_gradient(model, connectivity, x, x, votes);
+      const Votes sum = votes_in(gradient.sums);
+      EXPECT_EQ(sum.stop, 1);
+      EXPECT_EQ(sum.checkpoint, 0);
+      EXPECT_EQ(sum.written, ranks);
+    }
   }
 }
 
@@ -201,10 +227,10 @@ TEST(LossGradient, SeesTheStepThatWaits) {
   ConnectivityOptimizer later(waiting.connectivity, waiting.first_row(), {});
   later.step(first.g, first.psi_values, factors_at(0.1, 1));
   const at::Tensor own_x = own_part(x, grid, stepped), own_y = own_part(y, grid, stepped);
-  const StepGradient expected = loss_gradient(stepped, at_once, own_x, own_y);
-  const StepGradient actual = loss_gradient(waiting, later, own_x, own_y);
-  EXPECT_FALSE(expected.losses.equal(first.losses));
-  EXPECT_TRUE(actual.losses.equal(expected.losses));
+  const StepGradient expected = loss_gradient(stepped, at_once, own_x, own_y, no_votes());
+  const StepGradient actual = loss_gradient(waiting, later, own_x, own_y, no_votes());
+  EXPECT_FALSE(expected.sums.equal(first.sums));
+  EXPECT_TRUE(actual.sums.equal(expected.sums));
   EXPECT_TRUE(actual.psi.equal(expected.psi));
   EXPECT_TRUE(actual.g.equal(expected.g));
 }

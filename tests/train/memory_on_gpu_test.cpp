@@ -54,7 +54,8 @@ TEST(MemoryOnGpu, OfTheSimulationIsAsPredicted) {
 
   TakenMemory taken;
   Simulator simulator(device_under_test(), device_world(), config, 11);
-  simulator.run([](auto, auto, auto) {}, [&](const Progress&) { taken.read(); });
+  Unattended control([&](const Progress&) { taken.read(); });
+  simulator.run([](auto, auto, auto) {}, control);
   EXPECT_NEAR(taken.bytes(), need, 0.1 * need);
 }
 

@@ -19,12 +19,13 @@ struct CommandLine {
   std::filesystem::path output;        ///< empty: runs/<name>
   std::vector<std::string> overrides;  ///< key.path=value
   LogLevel log_level = LogLevel::info;
+  std::optional<double> max_hours;  ///< of this job; then it stops
   Request request;
   std::string help;  ///< the text to print where the verb is help
 };
 
 /// Exit codes of `weft`, as the help documents them.
-enum class ExitCode { done = 0, failure = 1, user_mistake = 2 };
+enum class ExitCode { done = 0, failure = 1, user_mistake = 2, stopped = 75 };
 
 /// Reads the arguments (CLI11). Local. @throws UserError for an unknown command, option or value.
 CommandLine parse_command_line(int argc, const char* const* argv);

@@ -8,11 +8,16 @@
 
 namespace weft {
 
+/// What to do where a stage was stopped before its end: go on with it if there is one; have one, or refuse;
+/// begin anew.
+enum class Resume { automatic, must, never };
+
 /// Which stages a command asks for.
 struct Request {
   Stage first = Stage::simulate;
   Stage last = Stage::report;
   std::optional<Stage> redo;  ///< do this one and all after it again
+  Resume resume = Resume::automatic;
 
   bool covers(Stage stage) const { return first <= stage && stage <= last; }
 };
@@ -24,10 +29,17 @@ struct Request {
 ///   result of a stage before `first` is missing.
 std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Request& request);
 
+/// The checkpoint that `first`, the first stage to run, goes on from; empty where it begins anew. Reads all
+/// of it. Local. @throws UserError where there is a state of another config, where none of several is sound,
+/// or where there is none and `request` wants one.
+std::filesystem::path state_to_resume(const RunFolder& folder, const Config& config, const Request& request,
+                                      Stage first);
+
 /// Runs what `plan` finds, under the folder's lock: makes the folder, saves the resolved config, opens
 /// log/weft.log. Rank 0 plans for all.
-/// @collective @throws UserError on all ranks, before anything is written where the mistake can be known by
-/// then.
+/// Goes on with a stage that was stopped. @collective
+/// @throws on all ranks: UserError, before anything is written where the mistake can be known by then; what
+/// run_stage throws.
 void run_pipeline(const StageContext& context, const Request& request);
 
 /// Where the training found that its data do not hold the answer, that is what the run ends with, all its

@@ -16,6 +16,8 @@ struct RunFolder {
   std::filesystem::path config() const { return path / "config.yaml"; }
   std::filesystem::path data() const { return path / "data"; }
   std::filesystem::path data_under_way() const { return path / "data.tmp"; }
+  /// Of the simulation under way.
+  std::filesystem::path data_states() const { return data_under_way() / "checkpoints"; }
   std::filesystem::path dataset() const { return data() / "activity.h5"; }
   std::filesystem::path checkpoints() const { return path / "checkpoints"; }
   std::filesystem::path results() const { return path / "results"; }
@@ -42,7 +44,11 @@ std::string stage_key(const Config& config, Stage stage);
 /// The key that a finished stage left in its result; empty where it is not finished.
 std::string finished_key(const RunFolder& folder, Stage stage);
 
-/// Removes the result of a stage and of those after it, and what they noted of themselves.
+/// Where the checkpoints of a stage under way lie; empty for a stage that has none.
+std::filesystem::path states_of(const RunFolder& folder, Stage stage);
+
+/// Removes the result of a stage, or what there is of it, and of those after it, and what they noted of
+/// themselves.
 void discard_from(const RunFolder& folder, Stage stage);
 
 /// Writes config.yaml: the resolved config under a comment with version and commit.

@@ -48,6 +48,13 @@ class DivergedError : public UserError {
   using UserError::UserError;
 };
 
+/// The result of a training cannot be written, after all its work; what was saved before it is still valid.
+/// Exit code 1. On all ranks alike.
+class ResultNotWritten : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// A bug in Weft: a broken invariant. Exit code 1. The message ends with the place in the source and the call
 /// stack.
 class InternalError : public std::runtime_error {

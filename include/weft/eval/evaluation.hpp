@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "weft/comm/communicator.hpp"
-#include "weft/core/progress.hpp"
+#include "weft/comm/run_control.hpp"
 #include "weft/eval/figures.hpp"
 #include "weft/eval/neuron_table.hpp"
 #include "weft/io/dataset.hpp"
@@ -28,8 +28,9 @@ struct Evaluation {
 /// holds more of W than its own rows, and 256 rows of the truth. `truth` is null where it is unknown, on all
 /// ranks alike. The communicator works on host memory.
 /// @collective over the row shards, which are those of model.partition().
-/// @throws UserError, on all ranks, where data cannot be read or hold values that are not finite.
+/// Ends between two of its steps where `control`, which has nothing to save here, decides so.
+/// @throws on all ranks: UserError where data cannot be read or hold values that are not finite; Stopped.
 Evaluation evaluate(Communicator& rows, const RecoveredModel& model, const Dataset& dataset,
-                    const Truth* truth, std::uint64_t seed, const ProgressSink& progress);
+                    const Truth* truth, std::uint64_t seed, RunControl& control);
 
 }  // namespace weft

@@ -31,6 +31,10 @@ struct NeuronTypeTruth {
   std::vector<double> parameters;         ///< (types x 3): g, s, c = 1 / tau
 };
 
+/// The files in `<folder>/shards`, which are those of one partition; 0 where there is no such folder. Local.
+/// @throws UserError
+int count_shards(const std::filesystem::path& folder);
+
 /// Writes one rank's neurons of a dataset: `<folder>/shards/rank_00003.h5`, serial HDF5, contiguous arrays.
 /// Local.
 /// @throws UserError, with path and reason, where the file cannot be made or the disk is full.
@@ -39,7 +43,13 @@ class DatasetShardWriter {
   /// `shard`'s neurons of `partition`; the folder must exist.
   DatasetShardWriter(const std::filesystem::path& folder, const DatasetInfo& info,
                      const RowPartition& partition, int shard);
+  /// Opens such a file again, to go on with it: it holds all that was written before a flush, however its
+  /// writer ended after that. @throws UserError, naming the file, where it is missing, damaged, or not this
+  /// shard of such a dataset.
+  static DatasetShardWriter reopen(const std::filesystem::path& folder, const DatasetInfo& info,
+                                   const RowPartition& partition, int shard);
   ~DatasetShardWriter();
+  DatasetShardWriter(DatasetShardWriter&&) noexcept;
 
   /// Frames [first_frame, first_frame + rows) of this shard's neurons; `activity` and `derivative` are (rows
   /// x own neurons), `derivative` empty where the dataset has none.
@@ -47,11 +57,17 @@ class DatasetShardWriter {
                     std::span<const float> derivative);
   /// Own rows [first_row, first_row + rows) of the true W, (rows x N) [post, pre].
   void write_true_connectivity(LocalRow first_row, std::span<const float> rows);
-  /// Flushes, syncs to disk and closes.
+  /// Takes over frames of this shard's neurons from the shards of partition `from` in another folder: the
+  /// first `frames` of every trajectory, some at a time. @throws UserError as reopen() on these.
+  void copy_frames(const std::filesystem::path& from_folder, const RowPartition& from, std::int64_t frames);
+  /// Returns when all that was written so far is on the disk.
+  void flush();
+  /// Flushes and closes.
   void close();
 
  private:
   struct Impl;
+  explicit DatasetShardWriter(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

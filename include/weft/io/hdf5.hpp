@@ -18,6 +18,9 @@ namespace weft::hdf5 {
 
 using Shape = std::vector<std::int64_t>;
 
+/// "(4000, 1000)"
+std::string text_of(const Shape& shape);
+
 template <typename T>
 concept Number = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int64_t>;
 
@@ -109,8 +112,10 @@ class Dataset {
   const std::string& place() const { return place_; }
   Attributes attributes() const { return {handle_.id(), place_}; }
   Shape shape() const;
-  /// Whole or floating-point numbers, of any width.
+  /// Whole or floating-point numbers, of up to 16 bytes.
   bool holds_numbers() const;
+  /// Goes through the whole index of a dataset in chunks. @throws UserError where it is damaged.
+  void find_chunks() const;
   /// The datasets of other files behind a virtual dataset; none for a real one.
   std::vector<VirtualSource> sources() const;
 
@@ -149,6 +154,8 @@ class File {
   static File create(const std::filesystem::path& path);
   /// For reading. @throws UserError for a missing, foreign, truncated or locked file.
   static File open(const std::filesystem::path& path);
+  /// For writing into the datasets that it has. @throws UserError as open().
+  static File open_for_update(const std::filesystem::path& path);
   /// Closes without a word; call close() to hear of a failure.
   ~File() { discard(); }
   File(File&&) noexcept = default;
@@ -176,11 +183,15 @@ class File {
   /// Takes the disk space of all datasets made so far, where the file system can: a disk that is too small is
   /// found before the work, not after it. @throws UserError
   void reserve_space() const;
-  /// Writes everything to the disk and closes. @throws UserError
+  /// Writes everything to the disk: whatever happens to the program, what the file holds now can be read.
+  /// @throws UserError
+  void flush() const;
+  /// As flush(), and closes. @throws UserError
   void close();
 
  private:
   File(std::filesystem::path path, Handle handle) : path_(std::move(path)), handle_(std::move(handle)) {}
+  static File open(const std::filesystem::path& path, unsigned mode, const Handle& properties);
   Dataset create_contiguous(const std::string& name, hid_t type, const Shape& shape) const;
   Dataset create(const std::string& name, hid_t type, const Shape& shape, const Handle& properties) const;
   void discard() noexcept;

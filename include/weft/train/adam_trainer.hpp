@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "weft/comm/process_grid.hpp"
@@ -12,22 +13,17 @@
 #include "weft/train/adam.hpp"
 #include "weft/train/batch_source.hpp"
 #include "weft/train/loss_gradient.hpp"
+#include "weft/train/loss_history.hpp"
 #include "weft/train/trainer.hpp"
 #include "weft/train/training_data.hpp"
 
 namespace weft {
 
-/// The losses of a training, one entry a recorded step; each loss over the neurons, as the published code
-/// prints it.
-struct LossHistory {
-  std::vector<std::int64_t> step;
-  std::vector<double> total, data, phi_zero, psi_monotone;
-};
-
 /// The paper's gradient training: Adam with one learning rate for each of W, a, phi, psi, frames drawn at
 /// random, moments cleared each epoch. Rows are sharded, frames of a batch are split over replicas. The same
 /// to rounding for any process grid, bitwise for the same grid and threads. On a GPU the steps of a window
-/// run without the host: they are one recording, replayed, and the host looks at the losses in between.
+/// run without the host: they are one recording, replayed, and the host looks at the losses and the votes in
+/// between. Saved or not, resumed or not, it is the same training, bit for bit.
 class AdamTrainer final : public Trainer {
  public:
   /// Starts from `model`, on the host, whose precision (float32 or float64) is that of the training. `grid`,
@@ -36,7 +32,17 @@ class AdamTrainer final : public Trainer {
   AdamTrainer(Device& device, const ProcessGrid& grid, TrainingData data, SignalGnn model,
               const TrainingConfig& config, std::uint64_t seed);
 
-  void train(const ProgressSink& progress) override;
+  /// Where the training is to be rewound when it diverges, and no state is there yet to go back to, saves the
+  /// one before the first step.
+  void train(RunControl& control, const SaveState& save) override;
+  /// As Trainer; but the rewinds that this trainer counted remain. After an exception the trainer is of no
+  /// more use.
+  void resume(const Checkpoint& state) override;
+  /// With all learning rates half of what they were; as often as training.most_rewinds allows, where
+  /// training.divergence is rewind.
+  bool rewind(const Checkpoint& state) override;
+  /// How often it went back, before it was resumed too.
+  std::int64_t rewinds() const { return rewinds_; }
   ModelArrays arrays() const override;
   nlohmann::json findings() const override { return nlohmann::json::object(); }
   const LossHistory& history() const { return history_; }
@@ -52,11 +58,25 @@ class AdamTrainer final : public Trainer {
   std::size_t recorded_operations() const { return recorded_ ? recorded_->operations() : 0; }
 
  private:
+  /// An array of the state, in this trainer's memory.
+  struct Part {
+    std::string name;
+    at::Tensor tensor;
+  };
+  std::vector<Part> row_parts() const;
+  std::vector<Part> common_parts() const;
+  void save_state(const SaveState& save);
+  void load_state(const Checkpoint& state);
+  void require_finite_state();
+  void set_rates();
+
   void begin_step(bool draws);
   void take_step();
   void run_steps(std::int64_t count);
   void stage(std::int64_t first_step, std::int64_t count);
-  std::vector<Losses> look(std::int64_t count);
+  at::Tensor look(std::int64_t count);
+  void record(const at::Tensor& sums, std::int64_t count);
+  void obey(Wish wish, const SaveState& save);
   std::int64_t steps_to_look(std::int64_t from) const;
   void begin_epoch();
 
@@ -77,12 +97,16 @@ class AdamTrainer final : public Trainer {
   at::Tensor choices_;   ///< (usable frames) int64
   at::Tensor frames_;    ///< (entries) int64: of the present batch
   at::Tensor factors_;   ///< (parts x 2) float64: AdamFactors
-  at::Tensor losses_;    ///< (window x 3) float64
+  at::Tensor sums_;      ///< (window x kStepSums) float64: StepGradient::sums
+  at::Tensor votes_;     ///< (Votes::kCount), of W's type: this rank's, of the steps until the host looks
 
   bool warm_ = false;                       ///< a step like the recorded one was taken before
   std::unique_ptr<RecordedWork> recorded_;  ///< one step, after another one
   std::int64_t steps_done_ = 0;
+  std::int64_t rewinds_ = 0;
+  bool has_state_ = false;  ///< one was saved, or this training was resumed from one
   LossHistory history_;
+  LossWindow open_;                          ///< not in the history yet
   mutable std::vector<at::Tensor> at_host_;  ///< what `arrays` has brought there
 };
 

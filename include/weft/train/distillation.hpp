@@ -5,6 +5,7 @@
 #include "weft/comm/process_grid.hpp"
 #include "weft/model/mlp.hpp"
 #include "weft/model/spline_network.hpp"
+#include "weft/train/between_steps.hpp"
 
 namespace weft {
 
@@ -18,7 +19,9 @@ struct Distilled {
 
 /// Fits psi*(x) and phi*(a_i, x), as one-dimensional regressions with Adam, to those of the network, whose
 /// latents a_i must be set. The same on every rank, for any grid of ranks to rounding. @collective over the
-/// grid.
-Distilled distil(const ProcessGrid& grid, const SplineNetwork& network, std::uint64_t seed);
+/// grid. @throws what `between` throws.
+Distilled distil(
+    const ProcessGrid& grid, const SplineNetwork& network, std::uint64_t seed,
+    const BetweenSteps& between = [] {});
 
 }  // namespace weft

@@ -27,6 +27,8 @@ class GramFactor {
   virtual double ridge() const = 0;
   /// (N) the diagonal of G^-1, the same on every rank. @collective
   virtual std::vector<double> inverse_diagonal() const = 0;
+  /// U (N x N), row-major, the same on every rank, where it lies; only the upper triangle means anything.
+  virtual const at::Tensor& upper() const = 0;
 };
 
 /// Every rank holds the whole factor; the work of making it is shared out. `gram` is the same on every rank,
@@ -35,6 +37,8 @@ class GramFactor {
 /// of 0) are made to stand by themselves. Null, on all ranks, where the matrix is not positive definite to
 /// working precision. @collective
 std::unique_ptr<GramFactor> factor_gram(Communicator& world, at::Tensor gram);
+/// A factor again, bit for bit, from its `upper` and `ridge`. Local.
+std::unique_ptr<GramFactor> restore_factor(Communicator& world, at::Tensor upper, double ridge);
 /// Floating-point operations of each of so many ranks.
 double factor_flops(std::int64_t neurons, int ranks);
 

@@ -30,25 +30,32 @@ class GramMatrix {
  public:
   /// `options`: the type of its numbers, and where they and the blocks lie.
   GramMatrix(const ProcessGrid& grid, const RowPartition& partition, const at::TensorOptions& options);
+  /// Goes on from `sum`, (N x N): the rows_so_far of all shards, however many, one below the other.
+  GramMatrix(const ProcessGrid& grid, const RowPartition& partition, at::Tensor sum);
 
   /// More frames, all columns of them. Local.
   void add(const ColumnBlocks& psi);
   /// Floating-point operations that this rank does to add so many frames.
   double flops(std::int64_t frames) const;
+  /// This shard's rows of the sum over the tiles of a row of the grid, (rows x N), on the host; only the
+  /// upper triangle means anything. @collective over the row shards.
+  at::Tensor rows_so_far() const;
   /// The sum over all ranks' tiles and frames, row-major; only the upper triangle means anything. The object
   /// is empty afterwards. @collective over the grid.
   at::Tensor take();
 
  private:
   struct Tile {
+    int shard;  ///< that forms it
     int row_shard, column_shard;
     std::int64_t row, rows, column, columns;  ///< inside their shards
   };
   void choose_tiles();
+  at::Tensor part_of(const Tile& tile) const;
 
   const ProcessGrid& grid_;
   RowPartition partition_;
-  std::vector<Tile> tiles_;
+  std::vector<Tile> tiles_;  ///< of all shards
   at::Tensor sum_;
 };
 

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "weft/comm/process_grid.hpp"
+#include "weft/comm/run_control.hpp"
 #include "weft/config/config.hpp"
 #include "weft/model/signal_gnn.hpp"
 #include "weft/train/connectivity_optimizer.hpp"
@@ -19,13 +20,19 @@ struct Losses {
   double total() const { return data + phi_zero + psi_monotone; }
 };
 
-/// The losses of steps: `rows` is (steps x 3), or (3) of one step, as StepGradient has them. Local.
-std::vector<Losses> losses_in(const at::Tensor& rows);
+/// What a step sums over all ranks for the host to look at: three losses, then votes.
+constexpr std::int64_t kStepSums = 3 + Votes::kCount;
+
+/// The losses of steps: `sums` is (steps x kStepSums), or (kStepSums) of one step, as StepGradient has them.
+/// Local.
+std::vector<Losses> losses_in(const at::Tensor& sums);
+/// The votes of all ranks at the last of these steps. Local.
+Votes votes_in(const at::Tensor& sums);
 
 /// The gradient of one batch, on the model's device. W's is kept as its factors: dL/dW = sum_b g[b]
 /// psi_values[b]' off the diagonal.
 struct StepGradient {
-  at::Tensor losses;      ///< (3) float64: data, phi_zero, psi_monotone
+  at::Tensor sums;        ///< (kStepSums) float64: data, phi_zero, psi_monotone; the votes of all ranks
   at::Tensor psi;         ///< as Mlp::parameters, the same on every rank
   at::Tensor phi;         ///< as Mlp::parameters, the same on every rank
   at::Tensor embedding;   ///< (rows x 2), of this shard
@@ -48,9 +55,10 @@ class LossGradient {
   LossGradient(const ProcessGrid& grid, const LossConfig& weights, double delta);
 
   /// This replica's frames x, y (B / replicas x rows). Applies the step that waits in `connectivity`.
+  /// `votes` (Votes::kCount), of W's type, are this rank's, on the model's device as all else.
   /// @collective over the grid.
   StepGradient operator()(const SignalGnn& model, ConnectivityOptimizer& connectivity, const at::Tensor& x,
-                          const at::Tensor& y);
+                          const at::Tensor& y, const at::Tensor& votes);
 
  private:
   struct Small;

@@ -1,9 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include "weft/comm/process_grid.hpp"
+#include "weft/train/between_steps.hpp"
 #include "weft/train/frame_choice.hpp"
 #include "weft/train/neuron_signals.hpp"
 #include "weft/train/work_log.hpp"
@@ -41,15 +45,42 @@ struct PsiSearchResult {
   double residual() const;
 };
 
+/// Where a search for psi is: all that it needs to go on. On the host, the same on every rank.
+struct PsiSearchState {
+  static constexpr std::int64_t kParts = 3;  ///< problems, each of more rows and frames
+  /// A psi that was evaluated.
+  struct Point {
+    std::vector<double> psi;                                    ///< (groups x K)
+    double residual = std::numeric_limits<double>::infinity();  ///< where there is none yet
+    std::vector<double> phi, metric;                            ///< as in the result
+  };
+  /// What a step from it is taken on, of unknowns u = groups x K.
+  struct Quadratic {
+    at::Tensor matrix, gradient, damping;  ///< (u x u), (u x 1), (u x u) float64
+  };
+
+  std::int64_t part = 0;           ///< kParts: psi is found
+  std::vector<std::int64_t> rows;  ///< postsynaptic rows of the present part; none before the first
+  std::int64_t frames = 0;         ///< to be sampled for it
+  std::int64_t steps = 0;          ///< evaluations in it
+  std::vector<double> next;        ///< psi to be evaluated next
+  Point best;                      ///< of the present part
+  Quadratic quadratic;             ///< at the best point
+  double damping = 1e-6;
+  PsiSearchResult result;  ///< of all parts: residuals, dampings, rejected steps; in the end everything
+};
+
 /// Finds psi by variable projection (Golub & Pereyra 1973, in Kaufman's form of 1975): Gauss-Newton on the K
 /// coefficients of psi, with the connectivity of a few rows and their phi projected out exactly at each step.
 /// When the residual is under 0.1, rows are added that hear the neurons which own the most extreme activity;
 /// when it is under 1e-4, or does not fall any more, the last steps are done on more rows and frames. Stops
 /// where the predicted gain is below K / 2 in chi squared, or, under a residual of 1e-3, below 4 %.
-/// @collective over the grid.
-/// @throws NumericalBreakdown on all ranks.
-PsiSearchResult find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
-                         const PsiSearchOptions& options, WorkLog& log);
+/// Goes on from `state`, new for a new search, and leaves the result in it; after each evaluation, when it is
+/// known what comes next, there is a call of `between`. @collective over the grid.
+/// @throws NumericalBreakdown on all ranks, and what `between` throws.
+void find_psi(const ProcessGrid& grid, const NeuronSignals& signals, const FrameChoice& frames,
+              const PsiSearchOptions& options, PsiSearchState& state, const BetweenSteps& between,
+              WorkLog& log);
 
 /// Floating-point operations of one evaluation of psi with its derivative, of one rank: what progress is
 /// reckoned by.

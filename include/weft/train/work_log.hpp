@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "weft/core/progress.hpp"
+#include "weft/comm/run_control.hpp"
 
 namespace weft {
 
@@ -21,10 +21,20 @@ class WorkLog {
     double flops = 0;  ///< of matrix products, solves and factorisations; 0 where there are none
   };
 
+  /// What has been done so far.
+  struct Account {
+    std::vector<Phase> phases;
+    double flops = 0;  ///< of what led nowhere, too
+    double seconds = 0;
+  };
+
   /// `settle` waits until the work that was started is done, where it goes on by itself.
   explicit WorkLog(
-      ProgressSink progress, std::function<void()> settle = [] {})
-      : progress_(std::move(progress)), settle_(std::move(settle)) {}
+      RunControl& control, std::function<void()> settle = [] {})
+      : control_(control), settle_(std::move(settle)) {}
+  /// Goes on from what was done before a stop.
+  WorkLog(RunControl& control, std::function<void()> settle, Account before)
+      : control_(control), settle_(std::move(settle)), done_(std::move(before)) {}
 
   /// Runs `work`, waits until it is done, and books its time under `name`, with `flops` floating-point
   /// operations of this rank.
@@ -52,9 +62,10 @@ class WorkLog {
   /// Makes the phases from the `first` on one, under `name`, and forgets their operations: they led nowhere.
   void write_off(std::size_t first, const std::string& name);
 
-  double flops() const { return done_; }
-  const std::vector<Phase>& phases() const { return phases_; }
+  double flops() const { return done_.flops; }
+  const std::vector<Phase>& phases() const { return done_.phases; }
   double seconds() const;
+  Account account() const { return {done_.phases, done_.flops, seconds()}; }
 
  private:
   class Clock {
@@ -75,12 +86,11 @@ class WorkLog {
   void book(const std::string& name, double seconds, double flops);
   void show() const;
 
-  ProgressSink progress_;
+  RunControl& control_;
   std::function<void()> settle_;
-  std::vector<Phase> phases_;
+  Account done_;  ///< the seconds are those before this log began
   std::string detail_;
   double expected_ = 0;
-  double done_ = 0;
   bool finished_ = false;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "weft/ops/launcher_check.hpp"
+
+namespace weft {
+
+/// Notices that this run is to stop before its end: by SIGUSR1, SIGTERM or SIGINT, when its hours are over,
+/// or when the Slurm job around it is about to end (SLURM_JOB_END_TIME). While it lives it handles these
+/// signals: it only takes note of them, but a second SIGTERM or SIGINT ends the process as if it were not
+/// there. One in a process.
+class StopRequest {
+ public:
+  struct Options {
+    std::optional<double> max_hours;  ///< counted from the construction
+    bool watches_clock = true;        ///< false: signals alone, where another rank looks at the time
+    EnvironmentLookup lookup = [](const char* name) { return std::getenv(name); };
+    /// Seconds since 1970.
+    std::function<double()> now = [] {
+      return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    };
+  };
+
+  /// @throws UserError where SLURM_JOB_END_TIME is no time.
+  explicit StopRequest(Options options);
+  ~StopRequest();
+  StopRequest(const StopRequest&) = delete;
+  StopRequest& operator=(const StopRequest&) = delete;
+
+  /// Why this rank wants to stop; nothing where it does not. Cheap. Local.
+  std::optional<std::string> reason() const;
+  /// A save took so long [s]: that much earlier, and more, the run stops before the job ends. Local.
+  void save_took(double seconds);
+
+ private:
+  Options options_;
+  double begin_;                   ///< as options_.now
+  std::optional<double> job_end_;  ///< likewise
+  double longest_save_ = 0;        ///< [s]
+};
+
+}  // namespace weft

@@ -1,0 +1,65 @@
+#include "app/stage_control.hpp"
+
+#include <utility>
+
+#include "weft/core/log.hpp"
+
+namespace weft {
+
+StageControl::StageControl(ProgressSink sink, StopRequest& request, const CheckpointConfig& config,
+                           bool leads)
+    : sink_(std::move(sink)), request_(request), interval_(config.interval), leads_(leads) {}
+
+void StageControl::save_with(CheckpointSaver* saver, int savers) {
+  saver_ = saver;
+  savers_ = savers;
+}
+
+void StageControl::progress(const Progress& progress) {
+  if (sink_) sink_(progress);
+}
+
+Votes StageControl::votes() {
+  Votes votes;
+  if (request_.reason()) votes.stop = 1;
+  const bool due = std::chrono::duration<double>(Clock::now() - saved_at_).count() >= interval_;
+  if (leads_ && saver_ != nullptr && interval_ > 0 && due && !writing_) votes.checkpoint = 1;
+  if (saver_ != nullptr && saver_->written()) votes.written = 1;
+  return votes;
+}
+
+Wish StageControl::decide(const Votes& sum) {
+  if (writing_ && static_cast<int>(sum.written) == savers_) {
+    writing_ = false;
+    if (saver_ != nullptr) saver_->publish();
+    note_duration();
+  }
+  if (sum.stop > 0 && !stopping_) {
+    stopping_ = true;
+    if (const auto reason = request_.reason()) log_info("to be stopped: {}", *reason);
+  }
+  if (stopping_) return Wish::stop;
+  return sum.checkpoint > 0 ? Wish::checkpoint : Wish::go_on;
+}
+
+void StageControl::save(const CheckpointInfo& info, const ModelArrays& state, bool at_once) {
+  saved_at_ = Clock::now();
+  writing_ = !stopping_ && !at_once;
+  if (saver_ == nullptr) return;
+  saver_->start(info, state);
+  if (writing_) return;
+  settle();
+}
+
+void StageControl::settle() {
+  writing_ = false;
+  if (saver_ != nullptr) saver_->finish();
+  note_duration();
+}
+
+/// The end of the job has to leave time for one more.
+void StageControl::note_duration() {
+  if (saver_ != nullptr) request_.save_took(saver_->account().longest_seconds);
+}
+
+}  // namespace weft

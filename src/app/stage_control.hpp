@@ -1,0 +1,52 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "weft/comm/run_control.hpp"
+#include "weft/config/config.hpp"
+#include "weft/io/checkpoint_saver.hpp"
+#include "weft/ops/stop_request.hpp"
+
+namespace weft {
+
+/// Runs the long loop of one stage: shows its progress, has its state saved from time to time, and stops it
+/// where somebody asked for that. One for each rank; all ranks of a stage have theirs.
+class StageControl final : public RunControl {
+ public:
+  /// `leads`: this rank's clock decides when the state is saved. `saving` ranks have a saver, see save_with.
+  StageControl(ProgressSink sink, StopRequest& request, const CheckpointConfig& config, bool leads);
+
+  /// From now on this rank saves by `saver`, null for none, and `savers` ranks in all have one. The saver
+  /// must outlive the loop.
+  void save_with(CheckpointSaver* saver, int savers);
+
+  void progress(const Progress& progress) override;
+  Votes votes() override;
+  Wish decide(const Votes& sum) override;
+
+  /// Saves a state: while the loop goes on, or, where it is to stop or the caller needs HDF5 itself, at once.
+  /// Where it cannot be written, a warning says so. @collective over the ranks that save
+  void save(const CheckpointInfo& info, const ModelArrays& state, bool at_once = false);
+  /// Waits until what is under way is written. @collective over the ranks that save
+  void settle();
+
+ private:
+  void note_duration();
+
+  using Clock = std::chrono::steady_clock;
+
+  ProgressSink sink_;
+  StopRequest& request_;
+  double interval_;  ///< [s]
+  bool leads_;
+  CheckpointSaver* saver_ = nullptr;
+  int savers_ = 0;
+  bool writing_ = false;   ///< a checkpoint is under way, on all ranks alike
+  bool stopping_ = false;  ///< decided, on all ranks alike
+  Clock::time_point saved_at_ = Clock::now();
+};
+
+}  // namespace weft

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::fuzz {
+
+using Bytes = std::vector<std::byte>;
+using View = std::span<const std::byte>;
+
+enum class Outcome { accepted, refused };
+
+/// A reader of Weft's that must take arbitrary bytes: it reads them, or refuses them by a UserError of one
+/// line. Whatever else it throws is a failure, as is a crash.
+struct Target {
+  std::string_view name;
+  Outcome (*read)(View input);
+  /// What inputs are made from.
+  std::vector<Bytes> (*seeds)();
+  /// Words that mean something to the reader.
+  std::vector<std::string> (*words)();
+};
+
+/// A YAML config; behind a NUL byte each, overrides.
+extern const Target kConfig;
+/// An HDF5 file, read as a recording with its truth.
+extern const Target kDataset;
+/// One file of an otherwise sound checkpoint. The first byte says which one, and whether the manifest is made
+/// to agree with it.
+extern const Target kCheckpoint;
+/// Arguments behind the program's name, a NUL byte between them.
+extern const Target kCommandLine;
+
+/// What lies in the source tree to make inputs of a target from.
+std::filesystem::path corpus_of(std::string_view target);
+/// The files right in `folder`, in the order of their names.
+std::vector<Bytes> files_of(const std::filesystem::path& folder);
+
+/// Runs a reader. @throws whatever a reader may not throw, std::logic_error for a refusal in several lines.
+Outcome outcome_of(void (*read)(View), View input);
+
+std::string text_of(View bytes);
+View bytes_of(std::string_view text);
+/// The parts of a text between NUL bytes, one at least.
+std::vector<std::string> split_at_nul(View bytes);
+void write_file(const std::filesystem::path& path, View bytes);
+
+}  // namespace weft::fuzz

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "weft/comm/process_grid.hpp"
+#include "weft/io/checkpoint.hpp"
+#include "weft/train/trainer.hpp"
+
+namespace weft {
+
+/// To the end, with nobody who would save or stop it.
+inline void train_unattended(Trainer& trainer) {
+  Unattended nobody;
+  trainer.train(nobody, {});
+}
+
+/// Where the state after this step lies.
+inline Checkpoint saved_at(const std::filesystem::path& root, std::int64_t step) {
+  return Checkpoint(root / fmt::format("step_{:012d}", step));
+}
+
+/// Saves a state as a run does: the first replica writes, all wait. @collective
+inline void save_state(const ProcessGrid& grid, const std::filesystem::path& root,
+                       const RowPartition& partition, std::int64_t step, const ModelArrays& state) {
+  CheckpointInfo info;
+  info.step = step;
+  info.neurons = partition.rows();
+  info.method = "adam";
+  info.config_hash = "cafe";
+  info.version = "0.1.0";
+  info.complete = false;
+  if (grid.replica() == 0)
+    save_checkpoint(grid.rows(), root, info, partition, state.rows, state.common, Retention{1000, 0});
+  grid.world().barrier();
+}
+
+/// Arrays by name, every one as its bytes.
+using Bits = std::map<std::string, std::vector<std::byte>>;
+
+inline Bits bits_of(const ModelArrays& arrays) {
+  Bits bits;
+  for (const std::vector<ArrayView>* group : {&arrays.rows, &arrays.common}) {
+    for (const ArrayView& array : *group) {
+      std::visit(
+          [&](auto values) {
+            const auto bytes = std::as_bytes(values);
+            bits[array.name].assign(bytes.begin(), bytes.end());
+          },
+          array.values);
+    }
+  }
+  return bits;
+}
+
+/// The names of the arrays that are not the same, bit for bit.
+inline std::vector<std::string> differences(const Bits& a, const Bits& b) {
+  std::vector<std::string> names;
+  for (const auto& [name, bytes] : a) {
+    const auto other = b.find(name);
+    if (other == b.end() || other->second != bytes) names.push_back(name);
+  }
+  for (const auto& [name, bytes] : b)
+    if (!a.contains(name)) names.push_back(name);
+  return names;
+}
+
+}  // namespace weft
