@@ -235,7 +235,7 @@ void run_pipeline(const StageContext& context, const Request& request) {
   for (const Stage stage : kStages) {
     if (!request.covers(stage)) continue;
     if (std::ranges::find(work.stages, stage) != work.stages.end()) {
-      stop_before(context, stage);
+      if (stage != work.stages.front()) stop_before(context, stage);
       run_stage(context, stage, stage == work.stages.front() ? work.state : std::filesystem::path());
     } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
       log_info("simulate: not needed, data.path is {}", context.config.data.path.string());

@@ -81,11 +81,14 @@ bool leads_without_first(int rank, const std::vector<std::string>& hosts,
 /// @collective
 std::unique_ptr<Watch> meet_as_first(Communicator& world, const std::vector<std::string>& hosts,
                                      const Patience& patience) {
-  std::optional<Reception> reception;
-  if (world.size() > 1) reception.emplace();
-  broadcast_text(world, reception ? reception->invitation().text() : "");
-  warn_of_unwatched(hosts, gather_connected(world, true));
-  return watch_over_all(reception ? reception->close() : std::map<int, Line>{}, hosts, patience);
+  Reception reception(world.size());
+  broadcast_text(world, reception.invitation().text());
+  const std::vector<bool> connected = gather_connected(world, true);
+  warn_of_unwatched(hosts, connected);
+  std::map<int, Line> lines = reception.close();
+  // One that gave up waiting for the answer may have come in after all.
+  std::erase_if(lines, [&](const auto& line) { return !connected[static_cast<std::size_t>(line.first)]; });
+  return watch_over_all(std::move(lines), hosts, patience);
 }
 
 /// Null where rank 0 cannot be reached. @collective
@@ -102,6 +105,7 @@ std::unique_ptr<Watch> meet_first(Communicator& world, const std::vector<std::st
 /// @collective
 std::unique_ptr<Watch> meet(Communicator& world, const Patience& patience) {
   const std::vector<std::string> hosts = gather_texts(world, own_host());
+  if (world.size() == 1) return watch_over_all({}, hosts, patience);
   return world.rank() == 0 ? meet_as_first(world, hosts, patience) : meet_first(world, hosts, patience);
 }
 

@@ -30,7 +30,7 @@ class Judge {
   Judge(std::vector<std::string> hosts, const Patience& patience);
 
   /// Watched from now on, until it left.
-  void watch(int rank) { of(rank) = {.watched = true}; }
+  void watch(int rank) { of(rank).watched = true; }
   void heard(int rank, Sign sign);
   /// Its connection ended without a goodbye.
   void lost(int rank) { of(rank).lost = true; }

@@ -194,7 +194,7 @@ Invitation Invitation::of(const std::string& text) {
   return result;
 }
 
-Reception::Reception() : listener_(listen_somewhere()) {
+Reception::Reception(int ranks) : size_(ranks), listener_(listen_somewhere()) {
   if (!listener_.valid()) return;
   invitation_ = {make_token(), port_of(listener_), own_addresses()};
   thread_ = std::thread([this] { receive_calls(); });
@@ -205,7 +205,7 @@ Reception::~Reception() { close(); }
 std::map<int, Line> Reception::close() {
   closing_ = true;
   if (thread_.joinable()) thread_.join();
-  return std::exchange(ranks_, {});
+  return std::exchange(lines_, {});
 }
 
 void Reception::receive_calls() {
@@ -232,8 +232,9 @@ void Reception::identify_strangers() {
   for (Line& stranger : strangers_) {
     const auto message = stranger.receive();
     if (!message || !is_hello(*message, invitation_.token)) continue;
+    if (message->rank < 1 || message->rank >= size_) continue;
     stranger.send(hello(invitation_.token, 0));
-    ranks_.insert_or_assign(message->rank, std::exchange(stranger, Line(Socket())));
+    lines_.insert_or_assign(message->rank, std::exchange(stranger, Line(Socket())));
   }
   std::erase_if(strangers_, [](const Line& line) { return line.closed() || line.descriptor() < 0; });
 }

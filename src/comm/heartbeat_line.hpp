@@ -93,7 +93,7 @@ struct Invitation {
 class Reception {
  public:
   /// Local. Where the system lets nobody listen, the invitation is without addresses.
-  Reception();
+  explicit Reception(int ranks);
   ~Reception();
   Reception(const Reception&) = delete;
   Reception& operator=(const Reception&) = delete;
@@ -107,10 +107,11 @@ class Reception {
   void accept_strangers();
   void identify_strangers();
 
+  int size_;
   Invitation invitation_;
   Socket listener_;
   std::vector<Line> strangers_;
-  std::map<int, Line> ranks_;
+  std::map<int, Line> lines_;
   std::atomic<bool> closing_ = false;
   std::thread thread_;
 };

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 
 #include "buffers.hpp"
 #include "mpi_group.hpp"
@@ -114,10 +115,14 @@ class MpiCommunicator final : public Communicator {
     });
   }
 
-  void barrier() override { check_mpi("MPI_Barrier", MPI_Barrier(group_)); }
+  void barrier() override {
+    const InSection section(Section::collective);
+    check_mpi("MPI_Barrier", MPI_Barrier(group_));
+  }
 
   std::unique_ptr<Communicator> split(int color) override {
     require(color >= 0, "a negative color");
+    const InSection section(Section::collective);
     MPI_Comm group = MPI_COMM_NULL;
     check_mpi("MPI_Comm_split", MPI_Comm_split(group_, color, rank_, &group));
     return make_mpi_communicator(group);
@@ -169,8 +174,10 @@ class MpiCommunicator final : public Communicator {
   static Pending start(std::string_view name, std::shared_ptr<const void> kept, Call call) {
     MPI_Request request = MPI_REQUEST_NULL;
     check_mpi(name, call(&request));
-    return Pending(
-        [name, request, kept]() mutable { check_mpi(name, MPI_Wait(&request, MPI_STATUS_IGNORE)); });
+    return Pending([name, request, kept]() mutable {
+      const InSection section(Section::collective);
+      check_mpi(name, MPI_Wait(&request, MPI_STATUS_IGNORE));
+    });
   }
 
   template <typename Work>

@@ -132,7 +132,8 @@ void Handle::reset() {
 
 File File::create(const fs::path& path) {
   prepare_library();
-  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, writing_properties().id());
+  const Handle properties = writing_properties();
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, properties.id());
   return {path, {check(id, path.string(), "cannot be made"), H5Fclose}};
 }
 

@@ -1,11 +1,14 @@
 #include "weft/ops/run_lock.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <string>
+#include <ctime>
+#include <sstream>
+#include <utility>
 
 #include <fcntl.h>
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -16,14 +19,23 @@
 namespace weft {
 namespace {
 
-/// What the holder wrote about itself; it may not have come to it yet.
-std::string holder(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  std::string pid;
-  std::string host;
-  if (!(stream >> pid >> host)) return "another process";
-  return fmt::format("process {} on {}", pid, host);
-}
+/// Closes the lock unless the constructor comes to its end.
+class Descriptor {
+ public:
+  explicit Descriptor(const std::filesystem::path& file)
+      : number_(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {}
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return number_; }
+  int release() { return std::exchange(number_, -1); }
+
+ private:
+  int number_;
+};
 
 [[noreturn]] void refuse(const std::filesystem::path& folder, const std::string& what, int code) {
   throw UserError({folder.string(), fmt::format("{}: {}", what, std::strerror(code)),
@@ -31,32 +43,64 @@ std::string holder(const std::filesystem::path& file) {
                    "check permissions and free space, or choose another --output"});
 }
 
-void write_holder(const std::filesystem::path& folder, int descriptor) {
-  const std::string text = fmt::format("{} {}\n", getpid(), host_name());
-  const bool written = ftruncate(descriptor, 0) == 0 &&
-                       pwrite(descriptor, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-  if (written) return;
-  const int code = errno;
-  close(descriptor);
-  refuse(folder, "cannot write its lock", code);
+bool knows_no_locks(int code) { return code == ENOLCK || code == ENOSYS || code == EOPNOTSUPP; }
+
+[[noreturn]] void refuse_file_system(const std::filesystem::path& folder, int code) {
+  throw UserError({folder.string(),
+                   fmt::format("its file system has no locks (flock: {})", std::strerror(code)),
+                   "one that keeps two runs from writing to one folder",
+                   "choose an --output on another file system, or have this one mounted with locks "
+                   "(Lustre: -o flock)"});
+}
+
+/// The file's text: process, host, seconds since 1970 and the Slurm job, if there is one.
+std::string own_entry(const EnvironmentLookup& lookup) {
+  const char* const job = lookup("SLURM_JOB_ID");
+  return fmt::format("{} {} {} {}\n", getpid(), host_name(), std::time(nullptr), job == nullptr ? "" : job);
+}
+
+/// What a holder wrote about itself, in words; nothing where there is nothing, or something else.
+std::optional<std::string> holder(int descriptor) {
+  std::array<char, 1024> bytes{};
+  const ssize_t count = pread(descriptor, bytes.data(), bytes.size(), 0);
+  std::istringstream stream(std::string(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0));
+  std::int64_t pid = 0;
+  std::string host;
+  std::time_t since = 0;
+  std::string job;
+  if (!(stream >> pid >> host)) return std::nullopt;
+  std::string words = fmt::format("process {} on {}", pid, host);
+  if (stream >> since) words += fmt::format(" since {:%F %T} UTC", fmt::gmtime(since));
+  if (stream >> job) words += fmt::format(", Slurm job {}", job);
+  return words;
 }
 
 }  // namespace
 
-RunLock::RunLock(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / ".lock";
-  descriptor_ = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) refuse(folder, "cannot open its lock", errno);
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+RunLock::RunLock(const std::filesystem::path& folder, const EnvironmentLookup& lookup) {
+  Descriptor descriptor(folder / ".lock");
+  if (descriptor.get() < 0) refuse(folder, "cannot open its lock", errno);
+  if (flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
     const int code = errno;
-    close(descriptor_);
+    if (knows_no_locks(code)) refuse_file_system(folder, code);
     if (code != EWOULDBLOCK) refuse(folder, "cannot take its lock", code);
-    throw UserError({folder.string(), "in use by " + holder(file), "a folder that no other run is writing",
+    // The holder may not have come to name itself.
+    throw UserError({folder.string(), "in use by " + holder(descriptor.get()).value_or("another process"),
+                     "a folder that no other run is writing",
                      "wait until it ends, or choose another --output"});
   }
-  write_holder(folder, descriptor_);
+  left_behind_ = holder(descriptor.get());
+  const std::string entry = own_entry(lookup);
+  if (ftruncate(descriptor.get(), 0) != 0 ||
+      pwrite(descriptor.get(), entry.data(), entry.size(), 0) != std::ssize(entry))
+    refuse(folder, "cannot write its lock", errno);
+  descriptor_ = descriptor.release();
 }
 
-RunLock::~RunLock() { close(descriptor_); }
+RunLock::~RunLock() {
+  // Where this fails the next run is told of one that did not end in order, and that is all.
+  [[maybe_unused]] const int emptied = ftruncate(descriptor_, 0);
+  close(descriptor_);
+}
 
 }  // namespace weft

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <csignal>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,12 +20,15 @@ constexpr std::array kSignals{SIGUSR1, SIGTERM, SIGINT};
 constexpr double kMargin = 120;  // [s]
 constexpr double kSaves = 3;
 
-volatile std::sig_atomic_t noted_signal = 0;
+// The handler may run on any thread.
+static_assert(std::atomic<int>::is_always_lock_free);
+std::atomic<int> noted_signal = 0;
+std::atomic<bool> noted_end = false;  // by SIGTERM or SIGINT
 std::array<struct sigaction, kSignals.size()> former_actions;
+bool handled = false;
 
 extern "C" void note_signal(int signal) {
-  const bool ends = signal != SIGUSR1;
-  if (ends && (noted_signal == SIGTERM || noted_signal == SIGINT)) {
+  if (signal != SIGUSR1 && noted_end.exchange(true)) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);  // taken when this handler returns
     return;
@@ -33,32 +36,38 @@ extern "C" void note_signal(int signal) {
   noted_signal = signal;
 }
 
-std::optional<double> job_end(const EnvironmentLookup& lookup) {
-  const char* const text = lookup("SLURM_JOB_END_TIME");
+std::optional<double> job_end(const StopRequest::Options& options) {
+  constexpr const char* kVariable = "SLURM_JOB_END_TIME";
+  const char* const text = options.lookup(kVariable);
   if (text == nullptr || *text == '\0') return std::nullopt;
-  long long seconds = 0;
   const char* const end = text + std::strlen(text);
+  std::int64_t seconds = 0;
   const auto [stop, error] = std::from_chars(text, end, seconds);
-  if (error == std::errc() && stop == end && seconds >= 0) return static_cast<double>(seconds);
-  throw UserError(
-      {"SLURM_JOB_END_TIME", fmt::format("'{}'", text), "seconds since 1970, as Slurm sets it", "unset it"});
+  if (error != std::errc() || stop != end || seconds < 0)
+    throw UserError({kVariable, fmt::format("\"{}\"", text), "seconds since 1970, as Slurm sets it",
+                     fmt::format("unset {}", kVariable)});
+  if (static_cast<double>(seconds) <= options.now()) return std::nullopt;
+  return static_cast<double>(seconds);
 }
 
 }  // namespace
 
 StopRequest::StopRequest(Options options)
-    : options_(std::move(options)), begin_(options_.now()), job_end_(job_end(options_.lookup)) {
+    : options_(std::move(options)), begin_(options_.now()), job_end_(job_end(options_)) {
+  require(!std::exchange(handled, true), "a second handler of signals in one process");
   noted_signal = 0;
+  noted_end = false;
   for (std::size_t k = 0; k < kSignals.size(); ++k) {
     struct sigaction action {};
     action.sa_handler = note_signal;
-    action.sa_flags = SA_RESTART;  // a collective under way goes on
+    action.sa_flags = SA_RESTART;  // whatever the signal interrupts goes on
     sigaction(kSignals[k], &action, &former_actions[k]);
   }
 }
 
 StopRequest::~StopRequest() {
   for (std::size_t k = 0; k < kSignals.size(); ++k) sigaction(kSignals[k], &former_actions[k], nullptr);
+  handled = false;
 }
 
 std::optional<std::string> StopRequest::reason() const {
@@ -69,7 +78,7 @@ std::optional<std::string> StopRequest::reason() const {
     return fmt::format("--max-hours {:g}", *options_.max_hours);
   const double left = kMargin + kSaves * longest_save_;
   if (job_end_ && now >= *job_end_ - left)
-    return fmt::format("the Slurm job ends in {:.0f} s", *job_end_ - now);
+    return fmt::format("the Slurm job ends in {:.0f} s", std::max(0.0, *job_end_ - now));
   return std::nullopt;
 }
 

@@ -385,7 +385,7 @@ void require_sane(const Reader& reader, const ClosedFormShape& shape, const Clos
 
 }  // namespace
 
-SavedState save_state(const ClosedFormState& state, const ClosedFormShape& shape) {
+SavedState arrays_of_state(const ClosedFormState& state, const ClosedFormShape& shape) {
   SavedState saved;
   Writer writer(shape, saved);
   describe(writer, shape, state);

@@ -47,7 +47,7 @@ struct SavedState {
 };
 
 /// @collective over the row shards, for the tiles of a Gram matrix are shared out over them.
-SavedState save_state(const ClosedFormState& state, const ClosedFormShape& shape);
+SavedState arrays_of_state(const ClosedFormState& state, const ClosedFormShape& shape);
 /// The state again, on any ranks, its large arrays on the host. Local. @throws UserError where the checkpoint
 /// holds none, or one of another problem.
 ClosedFormState load_state(const Checkpoint& checkpoint, const ClosedFormShape& shape);

@@ -152,7 +152,6 @@ void VarproSolver::solve_in_form(const FrameChoice& frames, const BetweenSteps& 
   const EquationForm& form = state_->form;
   PsiSearchState& search = state_->search;
   const PsiSearchOptions options = search_options(config_, form, seed_);
-  machine_flops_ = log.phase("machine", 0, [&] { return measure_products(device_, form.type); });
   const std::int64_t fitted = std::ssize(frames.fit);
   const std::int64_t neurons = partition_.rows();
   if (search.part < PsiSearchState::kParts) {
@@ -261,7 +260,7 @@ void VarproSolver::pass_point(RunControl& control, const SaveState& save, const 
   const Wish wish = ask(control, grid_.world());
   if (wish == Wish::go_on) return;
   state_->work = log.account();
-  const SavedState saved = save_state(*state_, shape());
+  const SavedState saved = arrays_of_state(*state_, shape());
   save(state_->points, saved.arrays);
   if (wish == Wish::stop) throw Stopped(fmt::format("train, after step {}", state_->points));
 }
@@ -284,6 +283,7 @@ void VarproSolver::train(RunControl& control, const SaveState& save) {
   const BetweenSteps between = [&] { pass_point(control, save, log); };
   prepare(log);
   solve(between, log);
+  machine_flops_ = log.phase("machine", 0, [&] { return measure_products(device_, state_->form.type); });
   assemble();
   const RowSolution& solution = state_->rows.solution;
   identifiability_ =
@@ -293,6 +293,7 @@ void VarproSolver::train(RunControl& control, const SaveState& save) {
   distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_, between); });
   log.finish(fmt::format("residual {:.2e}", solution.residuals.back()));
   state_->work = log.account();
+  ++state_->points;  // the end is one more step than any that was saved
   state_->rows.weights = state_->rows.solution.weights = at::Tensor();  // there is nothing more to save
   if (grid_.world().rank() != 0) return;
   for (const std::string& warning : identifiability_.warnings) log_warning("{}", warning);

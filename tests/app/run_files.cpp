@@ -12,7 +12,7 @@ nlohmann::json metrics_of(const std::filesystem::path& run) {
 
 nlohmann::json findings_of(const std::filesystem::path& run) {
   nlohmann::json metrics = metrics_of(run);
-  for (const char* name : {"timing", "memory", "provenance"}) metrics.erase(name);
+  for (const char* name : {"timing", "memory", "provenance", "checkpoints"}) metrics.erase(name);
   return metrics;
 }
 

@@ -2,18 +2,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <csignal>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <string_view>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "weft/core/error.hpp"
 #include "weft/io/files.hpp"
-
-#include "support/temporary_folder.hpp"
 
 namespace weft {
 namespace {
@@ -69,31 +72,96 @@ class Surroundings {
   posix_spawn_file_actions_t actions_{};
 };
 
-int exit_code_of(pid_t process) {
-  int status = 0;
-  require(waitpid(process, &status, 0) == process, "a process can be waited for");
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+/// A variable of another process, as it was when that began; empty without one.
+std::string variable_of(pid_t process, const std::string& name) {
+  std::ifstream stream(fmt::format("/proc/{}/environ", process));
+  for (std::string entry; std::getline(stream, entry, '\0');)
+    if (entry.starts_with(name + "=")) return entry.substr(name.size() + 1);
+  return "";
+}
+
+std::string program_of(pid_t process) {
+  std::error_code gone;
+  return fs::read_symlink(fmt::format("/proc/{}/exe", process), gone).string();
+}
+
+/// The processes of this session's tree below `ancestor`.
+std::vector<pid_t> descendants_of(pid_t ancestor) {
+  std::map<pid_t, pid_t> parents;
+  std::error_code gone;
+  for (fs::directory_iterator entry("/proc", gone); entry != fs::directory_iterator();
+       entry.increment(gone)) {
+    const std::string name = entry->path().filename().string();
+    if (!std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; })) continue;
+    std::ifstream stream(entry->path() / "stat");
+    std::string text;
+    std::getline(stream, text);
+    const std::size_t behind_name = text.rfind(')');
+    if (behind_name == std::string::npos) continue;
+    std::istringstream rest(text.substr(behind_name + 1));
+    std::string state;
+    pid_t parent = 0;
+    rest >> state >> parent;
+    parents[static_cast<pid_t>(std::stol(name))] = parent;
+  }
+  std::vector<pid_t> found;
+  for (const auto& [process, parent] : parents) {
+    for (pid_t above = parent; above > 1; above = parents.contains(above) ? parents.at(above) : 0)
+      if (above == ancestor) {
+        found.push_back(process);
+        break;
+      }
+  }
+  return found;
 }
 
 }  // namespace
 
-ProcessResult run_process(const Words& command, const Variables& variables, const fs::path& folder) {
-  const TemporaryFolder streams;
-  const fs::path out = streams.path() / "out";
-  const fs::path err = streams.path() / "err";
+RunningProcess::RunningProcess(const Words& command, const Variables& variables, const fs::path& folder)
+    : streams_(std::make_unique<TemporaryFolder>()) {
   Words words{"timeout", "--kill-after=10", "60"};
   words.insert(words.end(), command.begin(), command.end());
   Words all_variables = environment(variables);
-  const Surroundings surroundings(out, err, folder);
-  pid_t process = 0;
-  const int code = posix_spawnp(&process, "timeout", surroundings.get(), nullptr, pointers(words).data(),
+  const Surroundings surroundings(streams_->path() / "out", streams_->path() / "err", folder);
+  const int code = posix_spawnp(&process_, "timeout", surroundings.get(), nullptr, pointers(words).data(),
                                 pointers(all_variables).data());
   require(code == 0, "a process can be started");
-  ProcessResult result;
-  result.exit_code = exit_code_of(process);
-  result.out = read_text(out);
-  result.err = read_text(err);
-  return result;
+}
+
+RunningProcess::~RunningProcess() {
+  if (ended_) return;
+  for (const pid_t process : descendants_of(process_)) kill(process, SIGKILL);
+  kill(process_, SIGKILL);
+  waitpid(process_, nullptr, 0);
+}
+
+bool RunningProcess::runs() const {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(process_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
+}
+
+bool RunningProcess::signal_rank(int rank, int signal) const {
+  for (const pid_t process : descendants_of(process_)) {
+    if (program_of(process) != fs::canonical(WEFT_PROGRAM)) continue;
+    const std::string its_rank = variable_of(process, "OMPI_COMM_WORLD_RANK");
+    if (its_rank == std::to_string(rank) || (its_rank.empty() && rank == 0))
+      return kill(process, signal) == 0;
+  }
+  return false;
+}
+
+ProcessResult RunningProcess::wait() {
+  int status = 0;
+  require(waitpid(process_, &status, 0) == process_, "a process can be waited for");
+  ended_ = true;
+  return {exit_code_of(status), read_text(streams_->path() / "out"), read_text(streams_->path() / "err")};
+}
+
+ProcessResult run_process(const Words& command, const Variables& variables, const fs::path& folder) {
+  return RunningProcess(command, variables, folder).wait();
 }
 
 Words weft_command(const Words& arguments, int ranks) {

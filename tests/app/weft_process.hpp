@@ -2,8 +2,11 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "support/temporary_folder.hpp"
 
 namespace weft {
 
@@ -16,6 +19,30 @@ struct ProcessResult {
 
 using Words = std::vector<std::string>;
 using Variables = std::map<std::string, std::string>;
+
+/// A program under way, in a surrounding that knows nothing of the MPI session of this test; ended after a
+/// minute.
+class RunningProcess {
+ public:
+  explicit RunningProcess(const Words& command, const Variables& variables = {},
+                          const std::filesystem::path& folder = {});
+  /// Kills it and all that it started, where it still runs.
+  ~RunningProcess();
+  RunningProcess(const RunningProcess&) = delete;
+  RunningProcess& operator=(const RunningProcess&) = delete;
+
+  bool runs() const;
+  /// Sends a signal to the process of this rank; to that of the program itself where it runs without mpirun.
+  /// False where there is none (any more).
+  bool signal_rank(int rank, int signal) const;
+  /// How it ended. Waits for that; once.
+  ProcessResult wait();
+
+ private:
+  std::unique_ptr<TemporaryFolder> streams_;
+  int process_ = 0;  ///< that leads the group of all
+  bool ended_ = false;
+};
 
 /// Runs a program in a surrounding that knows nothing of the MPI session of this test, and ends it after a
 /// minute.

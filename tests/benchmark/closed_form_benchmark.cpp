@@ -51,7 +51,8 @@ void closed_form(benchmark::State& state, const Machine& machine) {
   double work_s = 0, share = 0, rate = 0;
   for (auto unused : state) {
     VarproSolver solver(*machine.device, grid, data, TrainingConfig{}, {}, 1);
-    solver.train({});
+    Unattended nobody;
+    solver.train(nobody, {});
     const nlohmann::json findings = solver.findings();
     const nlohmann::json& found = findings.at("solver");
     share = found.at("product_share");

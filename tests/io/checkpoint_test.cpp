@@ -1,8 +1,11 @@
 #include "weft/io/checkpoint.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "weft/core/error.hpp"
 #include "weft/io/files.hpp"
@@ -19,6 +22,22 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 
 constexpr std::int64_t kNeurons = 13;
+
+/// Lets no further file be opened by this process.
+class NoMoreFiles {
+ public:
+  NoMoreFiles() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const int lowest_unused = ::open("/dev/null", O_RDONLY);
+    ::close(lowest_unused);
+    const rlimit none{static_cast<rlim_t>(lowest_unused), before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_;
+};
 
 class CheckpointOfAllRanks : public testing::Test {
  protected:

@@ -57,13 +57,13 @@ void write_truth(DatasetShardWriter& writer, const RowPartition& partition, int 
 
 void expect_whole(const fs::path& folder, const DatasetInfo& info, const RowPartition& partition) {
   write_dataset_view(folder, info, sample_types(), partition);
+  std::vector<float> connectivity(static_cast<std::size_t>(kNeurons * kNeurons));
+  Truth(folder / "activity.h5").read_connectivity(GlobalRow{0}, connectivity);
   const Dataset dataset(folder / "activity.h5");
   EXPECT_TRUE(dataset.read_activity(0, info.frames, 0, kNeurons) ==
               sample_activity(0, info.frames, 0, kNeurons));
   EXPECT_TRUE(dataset.read_derivative(0, info.frames, 0, kNeurons) ==
               sample_derivative(0, info.frames, 0, kNeurons));
-  std::vector<float> connectivity(static_cast<std::size_t>(kNeurons * kNeurons));
-  Truth(folder / "activity.h5").read_connectivity(GlobalRow{0}, connectivity);
   EXPECT_TRUE(connectivity == sample_connectivity(0, kNeurons));
 }
 
@@ -194,13 +194,13 @@ TEST(DatasetResume, ALongRecordingIsTakenOverInParts) {
   DatasetInfo info;
   info.frames = 9'000'000;  // 36 MB
   info.neurons = 1;
+  info.dt = 1;
   const RowPartition partition(1, 1);
   const TemporaryFolder former, folder;
   std::vector<float> values(static_cast<std::size_t>(info.frames));
   std::iota(values.begin(), values.end(), 1.0F);
   DatasetShardWriter source(former.path(), info, partition, 0);
   source.write_frames(0, values, {});
-  source.flush();
   source.close();
 
   DatasetShardWriter writer(folder.path(), info, partition, 0);
@@ -249,8 +249,20 @@ TEST_F(Reopen, TruncatedFile) {
 }
 
 TEST_F(Reopen, FileThatWasNeverFlushed) {
+  const SharedTold told;
+  const auto write_without_flush = [&] {
+    DatasetShardWriter writer(folder_.path(), sample_info(), partition_, 0);
+    write_block(writer, 0, 3, partition_, 0);
+    told->calls = 1;
+    ::pause();
+  };
+  do_and_kill(write_without_flush, told, 1, 0);
+  expect_refused(sample_info(), partition_, 0, {"rank_00000.h5", "damaged"});
+}
+
+TEST_F(Reopen, EmptyFile) {
   fs::resize_file(file(), 0);
-  expect_refused(sample_info(), partition_, 0, {"rank_00000.h5", "not an HDF5 file"});
+  expect_refused(sample_info(), partition_, 0, {"rank_00000.h5", "damaged"});
 }
 
 TEST_F(Reopen, OtherFrames) {

@@ -2,11 +2,9 @@
 
 #include <span>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "weft/core/log.hpp"
 #include "weft/io/files.hpp"
@@ -76,14 +74,6 @@ void flip_a_bit(const fs::path& file) {
   char& middle = bytes[bytes.size() / 2];
   middle = static_cast<char>(middle ^ 1);
   write_text_atomically(file, bytes);
-}
-
-NoMoreFiles::NoMoreFiles() {
-  getrlimit(RLIMIT_NOFILE, &before_);
-  const int lowest_unused = ::open("/dev/null", O_RDONLY);
-  ::close(lowest_unused);
-  const rlimit none{static_cast<rlim_t>(lowest_unused), before_.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &none);
 }
 
 KeptLog::KeptLog() { log_to_file(folder_.path() / "log"); }

@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include <sys/resource.h>
-
 #include "weft/core/row_partition.hpp"
 #include "weft/io/checkpoint.hpp"
 
@@ -53,18 +51,6 @@ std::vector<float> rows_of(const Checkpoint& checkpoint, const std::string& name
 void replace_in(const std::filesystem::path& file, const std::string& old_text, const std::string& new_text);
 /// Turns over one bit in the middle of a file.
 void flip_a_bit(const std::filesystem::path& file);
-
-/// Lets no further file be opened by this process.
-class NoMoreFiles {
- public:
-  NoMoreFiles();
-  ~NoMoreFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
-  NoMoreFiles(const NoMoreFiles&) = delete;
-  NoMoreFiles& operator=(const NoMoreFiles&) = delete;
-
- private:
-  rlimit before_;
-};
 
 /// What this process logs while this lives.
 class KeptLog {

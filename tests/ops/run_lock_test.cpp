@@ -1,14 +1,27 @@
 #include "weft/ops/run_lock.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "weft/core/error.hpp"
 
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
@@ -16,14 +29,26 @@
 namespace weft {
 namespace {
 
+using testing::AllOf;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Optional;
+using testing::StartsWith;
+using testing::StrEq;
+
+/// An environment with nothing but the id of a Slurm job, if any.
+EnvironmentLookup environment(const char* slurm_job) {
+  return [=](const char* name) { return name == std::string("SLURM_JOB_ID") ? slurm_job : nullptr; };
+}
+
 /// A process of its own that holds the lock until it is killed.
 class Holder {
  public:
-  explicit Holder(const std::filesystem::path& folder) {
+  explicit Holder(const std::filesystem::path& folder, const char* slurm_job = nullptr) {
     int ends[2];
     if (pipe(ends) != 0) throw std::runtime_error("no pipe");
     pid_ = fork();
-    if (pid_ == 0) hold(folder, ends[1]);
+    if (pid_ == 0) hold(folder, slurm_job, ends[1]);
     close(ends[1]);
     char said = 'n';
     holds_ = read(ends[0], &said, 1) == 1 && said == 'y';
@@ -44,9 +69,9 @@ class Holder {
   }
 
  private:
-  [[noreturn]] static void hold(const std::filesystem::path& folder, int told) {
+  [[noreturn]] static void hold(const std::filesystem::path& folder, const char* slurm_job, int told) {
     try {
-      const RunLock lock(folder);
+      const RunLock lock(folder, environment(slurm_job));
       if (write(told, "y", 1) == 1) {
         for (;;) pause();
       }
@@ -65,22 +90,123 @@ std::string host_name() {
   return name.data();
 }
 
+/// As a message names it.
+std::string named(const Holder& holder) {
+  return "process " + std::to_string(holder.pid()) + " on " + host_name();
+}
+
 TEST(RunLock, AnotherProcessIsNamed) {
   const TemporaryFolder folder;
   const Holder holder(folder.path());
   ASSERT_TRUE(holder.holds());
-  expect_user_error(
-      [&] { const RunLock lock(folder.path()); },
-      {folder.path().string() + ": in use by process " + std::to_string(holder.pid()) + " on " + host_name(),
-       "wait until it ends", "--output"});
+  expect_user_error([&] { const RunLock lock(folder.path()); },
+                    {folder.path().string() + ": in use by " + named(holder) + " since 20",
+                     " UTC; expected a folder", "wait until it ends", "--output"});
 }
 
-TEST(RunLock, EndsWithTheProcessThatIsKilled) {
+TEST(RunLock, ASlurmJobIsNamed) {
   const TemporaryFolder folder;
-  Holder holder(folder.path());
+  const Holder holder(folder.path(), "4711");
   ASSERT_TRUE(holder.holds());
+  expect_user_error([&] { const RunLock lock(folder.path()); }, {named(holder), " UTC, Slurm job 4711; "});
+}
+
+TEST(RunLock, AHolderThatHasNotNamedItselfIsAnother) {
+  const TemporaryFolder folder;
+  const int descriptor = open((folder.path() / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_EQ(flock(descriptor, LOCK_EX), 0);
+  expect_user_error([&] { const RunLock lock(folder.path()); }, {"in use by another process; "});
+  close(descriptor);
+}
+
+TEST(RunLock, IsTakenOverFromAProcessThatWasKilledAndTellsSo) {
+  const TemporaryFolder folder;
+  Holder holder(folder.path(), "4711");
+  ASSERT_TRUE(holder.holds());
+  const std::string name = named(holder);
   holder.kill();
-  EXPECT_NO_THROW(const RunLock lock(folder.path()));
+  {
+    const RunLock lock(folder.path());
+    EXPECT_THAT(lock.left_behind(),
+                Optional(AllOf(StartsWith(name + " since 20"), EndsWith(" UTC, Slurm job 4711"))));
+  }
+  EXPECT_EQ(RunLock(folder.path()).left_behind(), std::nullopt) << "the one after it ended in order";
+}
+
+TEST(RunLock, NobodyIsLeftBehindAtFirstOrAfterAnOrderlyEnd) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(RunLock(folder.path()).left_behind(), std::nullopt);
+  EXPECT_EQ(RunLock(folder.path()).left_behind(), std::nullopt);
+  EXPECT_THROW(
+      {
+        const RunLock lock(folder.path());
+        throw 1;
+      },
+      int);
+  EXPECT_EQ(RunLock(folder.path()).left_behind(), std::nullopt) << "an error is an end in order";
+}
+
+TEST(RunLock, OthersWordsInTheFileAreNoHolder) {
+  for (const std::string& text :
+       {std::string("\0\xff garbage", 10), std::string(5000, 'x'), std::string("77")}) {
+    const TemporaryFolder folder;
+    std::ofstream(folder.path() / ".lock") << text;
+    EXPECT_EQ(RunLock(folder.path()).left_behind(), std::nullopt);
+  }
+}
+
+TEST(RunLock, AFileOfPidAndHostAloneIsRead) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / ".lock") << "12 node7\n";
+  EXPECT_THAT(RunLock(folder.path()).left_behind(), Optional(StrEq("process 12 on node7")));
+}
+
+/// From now on flock fails in this process as on a file system without locks.
+bool have_flock_fail(unsigned code) {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_flock, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | code),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+/// What a process is told that asks for the lock where there are none.
+std::string words_without_locks(const std::filesystem::path& folder, unsigned code) {
+  int ends[2];
+  if (pipe(ends) != 0) return "no pipe";
+  const pid_t child = fork();
+  if (child == 0) {
+    std::string words = "no such filter";
+    try {
+      if (have_flock_fail(code)) {
+        const RunLock lock(folder);
+        words = "locked";
+      }
+    } catch (const UserError& error) {
+      words = error.what();
+    }
+    _exit(write(ends[1], words.data(), words.size()) == std::ssize(words) ? 0 : 1);
+  }
+  close(ends[1]);
+  std::array<char, 4096> bytes{};
+  const ssize_t count = read(ends[0], bytes.data(), bytes.size());
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))};
+}
+
+TEST(RunLock, AFileSystemWithoutLocksIsRefused) {
+  const TemporaryFolder folder;
+  for (const unsigned code : {ENOLCK, ENOSYS, EOPNOTSUPP}) {
+    EXPECT_THAT(words_without_locks(folder.path(), code),
+                AllOf(StartsWith(folder.path().string() + ": its file system has no locks (flock: "),
+                      HasSubstr("another file system"), HasSubstr("-o flock")));
+  }
+  EXPECT_THAT(words_without_locks(folder.path(), EIO), HasSubstr("cannot take its lock: Input/output error"));
 }
 
 TEST(RunLock, EndsWithItsScope) {

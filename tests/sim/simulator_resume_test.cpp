@@ -122,17 +122,14 @@ std::vector<std::int64_t> expect_goes_on_from_every_poll(const SimulationConfig&
   }
 }
 
-/// Parameters: trajectories, signal-to-noise ratio of the derivative.
+/// Of one trajectory with an exact derivative, and of three with a noisy one.
 class Resume : public testing::TestWithParam<std::tuple<std::int64_t, std::optional<double>>> {
  protected:
   static SimulationConfig config() { return assembly(std::get<0>(GetParam()), std::get<1>(GetParam())); }
 };
-INSTANTIATE_TEST_SUITE_P(Simulator, Resume,
-                         testing::Combine(testing::Values(1, 3), testing::Values(std::optional<double>(),
-                                                                                 std::optional<double>(10))),
+INSTANTIATE_TEST_SUITE_P(Simulator, Resume, testing::Values(std::tuple(1, std::nullopt), std::tuple(3, 10.0)),
                          [](const auto& values) {
-                           return std::to_string(std::get<0>(values.param)) + "_trajectories_" +
-                                  (std::get<1>(values.param) ? "noisy" : "exact");
+                           return std::to_string(std::get<0>(values.param)) + "_trajectories";
                          });
 
 TEST_P(Resume, GoesOnFromEveryStepBitForBit) {
@@ -145,12 +142,11 @@ TEST_P(Resume, GoesOnFromTheEndOfEveryBlockBitForBit) {
   EXPECT_EQ(expect_goes_on_from_every_poll(config(), 3), (std::vector<std::int64_t>{3, 6, 9, 12, 15}));
 }
 
-TEST_P(Resume, GoesOnFromTheMiddleOfABlockBitForBit) {
-  SimulationConfig longer = config();
-  longer.burn_in = 601;  // its second half begins after step 300
-  longer.frames = 517;
-  EXPECT_EQ(expect_goes_on_from_every_poll(longer, kAllFrames),
-            (std::vector<std::int64_t>{256, 512, 601, 857, 1113}));
+TEST(SimulatorResume, GoesOnFromTheMiddleOfABlockBitForBit) {
+  SimulationConfig longer = assembly(3, 10);
+  longer.burn_in = 300;
+  longer.frames = 260;
+  EXPECT_EQ(expect_goes_on_from_every_poll(longer, kAllFrames), (std::vector<std::int64_t>{256, 300, 556}));
 }
 
 TEST_P(Resume, GoesOnHoweverOftenItIsStopped) {
@@ -258,7 +254,7 @@ void expect_rest_is(const Recording& whole, const SimulationState& all, const Si
 TEST_P(Resume, GoesOnOnAnyNumberOfRanksBitForBit) {
   const Recording whole = in_one_go(config());
   const auto self = device_under_test().connect(make_self_communicator());
-  for (const std::int64_t poll : {1, 2, 4, 5}) {  // after steps 4, 6, 9, where the burn-in ends, and 11
+  for (const std::int64_t poll : {1, 4, 5}) {  // after steps 4, 9, where the burn-in ends, and 11
     const SimulationState expected = state_at(poll, config(), *self);
     for (int before = 1; before <= test_world().size(); ++before) {
       const SimulationState state = state_at(poll, config(), *groups(before));
@@ -285,11 +281,11 @@ TEST(SimulatorResume, TellsTheProgressFromThereOn) {
 TEST(SimulatorResume, AsksNoMoreThanEvery256StepsWhereStepsAreShort) {
   SimulationConfig config = assembly(1, std::nullopt);
   config.burn_in = 0;
-  config.frames = 2000;
+  config.frames = 700;
   Simulator simulator(device_under_test(), device_world(), config, kSeed);
   ScriptedControl control([](auto) { return Wish::go_on; });
   simulator.run([](auto, auto, auto) {}, control);
-  EXPECT_EQ(control.polls(), 7);
+  EXPECT_EQ(control.polls(), 2);
 }
 
 TEST(SimulatorResume, RefusesTheStateOfAnotherSimulation) {

@@ -1,6 +1,8 @@
 // Gradient training that is saved, stopped, resumed and rewound, against training that just runs.
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -13,9 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
 
-#include "weft/comm/sums.hpp"
 #include "weft/core/error.hpp"
 #include "weft/train/adam_trainer.hpp"
 
@@ -67,16 +67,6 @@ struct Ranks {
   }
 };
 
-ScriptedControl stopping_after(std::int64_t polls) {
-  return ScriptedControl([polls](std::int64_t poll) { return poll + 1 == polls ? Wish::stop : Wish::go_on; });
-}
-
-/// Trains so many polls, each of which is a step on the host, and is stopped.
-void stop_after(const Ranks& ranks, AdamTrainer& trainer, std::int64_t polls) {
-  ScriptedControl control = stopping_after(polls);
-  EXPECT_THROW(trainer.train(control, ranks.save()), Stopped);
-}
-
 Bits bits_of_uninterrupted(const Ranks& ranks, const TrainingConfig& config) {
   AdamTrainer trainer = ranks.trainer(config);
   train_unattended(trainer);
@@ -124,7 +114,7 @@ TEST_P(ResumeOn, GoesOnAsIfItHadNotBeenStopped) {
   for (const std::int64_t step : {1, 7, 10, 11, 29}) {
     SCOPED_TRACE(std::to_string(step) + " steps");
     AdamTrainer stopped = ranks_->trainer(thirty_steps());
-    stop_after(*ranks_, stopped, step);
+    stop_after(stopped, step, ranks_->save());
     EXPECT_EQ(stopped.steps_done(), step);
     EXPECT_THAT(differences(bits_of_resumed(*ranks_, thirty_steps(), step), expected), IsEmpty());
   }
@@ -145,7 +135,7 @@ TEST_P(ResumeOn, AChainOfJobsIsOneTraining) {
   for (; done + 4 < 30; done += 4) {
     AdamTrainer trainer = ranks_->trainer(thirty_steps());
     if (done > 0) trainer.resume(saved_at(ranks_->root, done));
-    stop_after(*ranks_, trainer, 4);
+    stop_after(trainer, 4, ranks_->save());
   }
   EXPECT_THAT(differences(bits_of_resumed(*ranks_, thirty_steps(), done),
                           bits_of_uninterrupted(*ranks_, thirty_steps())),
@@ -184,30 +174,32 @@ TEST_P(ResumeOn, TheWishOfOneRankStopsAllAtTheSameStep) {
 
 TEST_P(ResumeOn, ATrainingThatIsCompleteIsNotStopped) {
   AdamTrainer trainer = ranks_->trainer(thirty_steps());
-  ScriptedControl control = stopping_after(30);
+  ScriptedControl control([](std::int64_t poll) { return poll == 29 ? Wish::stop : Wish::go_on; });
   trainer.train(control, ranks_->save());
   EXPECT_EQ(trainer.steps_done(), 30);
   EXPECT_EQ(control.polls(), 29);
 }
 
 TEST_P(ResumeOn, AWeightThatIsNotFiniteIsNotSaved) {
-  /// Spoils a weight of one rank between its step and the save.
+  // Spoils a weight of one rank between its step and the save.
   class Spoiler final : public RunControl {
    public:
-    explicit Spoiler(const at::Tensor& weights) : weights_(weights) {}
+    Spoiler(const at::Tensor& weights, double value) : weights_(weights), value_(value) {}
     void progress(const Progress& progress) override {
-      if (progress.done == 5 && test_world().rank() == test_world().size() - 1)
-        weights_[0][1] = -std::numeric_limits<float>::infinity();
+      if (progress.done == 5 && test_world().rank() == test_world().size() - 1) weights_[0][1] = value_;
     }
     Votes votes() override { return {.stop = 0, .checkpoint = 1, .written = 0}; }
     Wish decide(const Votes&) override { return Wish::checkpoint; }
 
    private:
     at::Tensor weights_;
+    double value_;
   };
   for (const bool in_w : {true, false}) {
     AdamTrainer trainer = ranks_->trainer(thirty_steps());
-    Spoiler control(in_w ? trainer.model().connectivity : trainer.model().embedding);
+    using Limits = std::numeric_limits<double>;
+    Spoiler control(in_w ? trainer.model().connectivity : trainer.model().embedding,
+                    in_w ? -Limits::infinity() : Limits::quiet_NaN());
     std::int64_t saved = 0;
     try {
       trainer.train(control, [&](std::int64_t step, const ModelArrays&) { saved = step; });
@@ -264,9 +256,9 @@ TEST_P(ResumeOn, RewindsArePartOfTheState) {
   config.divergence = DivergencePolicy::rewind;
   config.most_rewinds = 2;
   AdamTrainer first = ranks_->trainer(config);
-  stop_after(*ranks_, first, 5);
+  stop_after(first, 5, ranks_->save());
   ASSERT_TRUE(first.rewind(saved_at(ranks_->root, 5)));
-  stop_after(*ranks_, first, 6);
+  stop_after(first, 6, ranks_->save());
   AdamTrainer second = ranks_->trainer(config);
   second.resume(saved_at(ranks_->root, 11));
   EXPECT_EQ(second.rewinds(), 1);
@@ -283,7 +275,7 @@ TEST_P(ResumeOn, RewindsArePartOfTheState) {
 
 TEST_P(ResumeOn, DoesNotRewindWhereItIsToStop) {
   AdamTrainer trainer = ranks_->trainer(thirty_steps());
-  stop_after(*ranks_, trainer, 3);
+  stop_after(trainer, 3, ranks_->save());
   EXPECT_FALSE(trainer.rewind(saved_at(ranks_->root, 3)));
   EXPECT_EQ(trainer.rewinds(), 0);
 }
@@ -296,13 +288,10 @@ class ResumeMistakes : public testing::Test {
   void expect_refused(const std::function<void(ModelArrays&)>& change,
                       std::initializer_list<std::string_view> words) const {
     AdamTrainer trainer = ranks_.trainer(thirty_steps());
-    ScriptedControl control = stopping_after(5);
-    EXPECT_THROW(trainer.train(control,
-                               [&](std::int64_t step, ModelArrays state) {
-                                 change(state);
-                                 save_state(ranks_.grid, ranks_.root, ranks_.partition, step, state);
-                               }),
-                 Stopped);
+    stop_after(trainer, 5, [&](std::int64_t step, ModelArrays state) {
+      change(state);
+      save_state(ranks_.grid, ranks_.root, ranks_.partition, step, state);
+    });
     AdamTrainer other = ranks_.trainer(thirty_steps());
     expect_user_error([&] { other.resume(saved_at(ranks_.root, 5)); }, words);
   }
@@ -381,7 +370,7 @@ TEST(ResumeAlone, ARecordOfTheHistoryMayBeHalfFull) {
   const Bits expected = bits_of_uninterrupted(alone, config);
   for (const std::int64_t step : {1000, 1001}) {
     AdamTrainer trainer = alone.trainer(config);
-    stop_after(alone, trainer, step);
+    stop_after(trainer, step, alone.save());
     EXPECT_EQ(trainer.history().step.back(), 1000);
     EXPECT_THAT(differences(bits_of_resumed(alone, config, step), expected), IsEmpty());
   }
@@ -389,7 +378,8 @@ TEST(ResumeAlone, ARecordOfTheHistoryMayBeHalfFull) {
 
 // ---- on other numbers of ranks ----
 
-/// The greatest differences from what one rank gives, over the largest parameter of each kind.
+/// The greatest differences from what one rank gives: of parameters, over the largest of their tensor; of the
+/// losses in the history, over the loss.
 struct Drift {
   double weights = 0, losses = 0;
 };
@@ -398,7 +388,7 @@ double relative(const at::Tensor& actual, const at::Tensor& expected) {
   return (actual - expected).abs().max().item<double>() / expected.abs().max().item<double>();
 }
 
-/// All of W, on every rank.
+/// Of this rank's part.
 Drift drift_of(const Ranks& ranks, const AdamTrainer& trainer, const AdamTrainer& alone) {
   const auto own = [&](const at::Tensor& all) {
     return all.narrow(0, ranks.partition.begin(ranks.grid.shard()), ranks.partition.size(ranks.grid.shard()));
@@ -439,7 +429,7 @@ Drift drift_of_chain(const std::vector<int>& jobs, at::ScalarType type) {
       const Ranks ranks(*world, 1, folder.path());
       AdamTrainer trainer = ranks.trainer(thirty_steps(), type);
       if (done > 0) trainer.resume(saved_at(folder.path(), done));
-      if (!is_last) stop_after(ranks, trainer, 10);
+      if (!is_last) stop_after(trainer, 10, ranks.save());
       if (is_last) train_unattended(trainer);
       if (is_last) drift = drift_of(ranks, trainer, alone);
     }
@@ -456,20 +446,17 @@ class ResumeOnOtherRanks : public testing::TestWithParam<std::vector<int>> {
   }
 };
 
-// What one rank gives, for these thirty steps; docs/training.md.
+// Against one rank that was not stopped, after thirty steps. Seen: 2e-14 in double precision, 8e-6 in single.
 TEST_P(ResumeOnOtherRanks, IsTheSameToRoundingInDoublePrecision) {
   const Drift drift = drift_of_chain(GetParam(), at::kDouble);
   EXPECT_LE(drift.weights, 1e-12);
   EXPECT_LE(drift.losses, 1e-12);
-  RecordProperty("weights", fmt::format("{}", drift.weights));
-  if (getenv("SHOW")) fmt::print("double {} {}\n", drift.weights, drift.losses);
 }
 
 TEST_P(ResumeOnOtherRanks, IsTheSameToRoundingInSinglePrecision) {
   const Drift drift = drift_of_chain(GetParam(), at::kFloat);
-  EXPECT_LE(drift.weights, 1e-5);
-  EXPECT_LE(drift.losses, 1e-5);
-  if (getenv("SHOW")) fmt::print("float {} {}\n", drift.weights, drift.losses);
+  EXPECT_LE(drift.weights, 5e-5);
+  EXPECT_LE(drift.losses, 5e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Chains, ResumeOnOtherRanks,

@@ -1,5 +1,7 @@
 // The gradient training on a device whose memory the host cannot touch, held against the one on the host.
 
+#include <cmath>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <utility>
@@ -10,6 +12,7 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "weft/core/error.hpp"
 #include "weft/train/adam_trainer.hpp"
 
 #include "assembly.hpp"
@@ -18,6 +21,8 @@
 #include "support/device_with_room.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
+#include "support/scripted_control.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
 
 namespace weft {
@@ -87,6 +92,132 @@ TEST_P(TrainingOnDevice, IsThatOfTheHost) {
   EXPECT_EQ(device_s.history.step, host_s.history.step);
   EXPECT_THAT(device_s.history.total, testing::Pointwise(testing::DoubleNear(1e-9), host_s.history.total));
   EXPECT_GT(device_s.operations, 20U);
+}
+
+/// Looks after steps 12, 16 and 24, where a training may be saved, and at the end.
+TrainingConfig with_epochs(std::int64_t batch = 4) {
+  TrainingConfig config = config_of(kWindow + 11, batch);
+  config.epoch_steps = 12;
+  return config;
+}
+
+/// What trains on a device, and where it saves.
+struct Job {
+  Device& device;
+  ProcessGrid grid;
+  RowPartition partition{kNeurons, grid.shards()};
+  std::filesystem::path root;
+
+  Job(Device& where, int replicas, std::filesystem::path folder)
+      : device(where),
+        grid(where.is_host() ? test_world() : device_world(), replicas),
+        root(std::move(folder)) {}
+
+  AdamTrainer trainer(const TrainingConfig& config, at::ScalarType type = at::kFloat) const {
+    return {
+        device, grid, Assembly().data(partition, grid.shard()), random_network(partition, grid.shard(), type),
+        config, 7};
+  }
+  SaveState save() const {
+    return [this](std::int64_t step, const ModelArrays& state) {
+      save_state(grid, root, partition, step, state);
+    };
+  }
+  Bits bits_of_uninterrupted(const TrainingConfig& config) const {
+    AdamTrainer training = trainer(config);
+    train_unattended(training);
+    return bits_of(training.arrays());
+  }
+};
+
+TEST_P(TrainingOnDevice, StatesThatAreSavedChangeNoBit) {
+  for (const std::int64_t batch : {4, 12}) {
+    const TrainingConfig config = with_epochs(batch);
+    const Job job(device_under_test(), GetParam(), {});
+    AdamTrainer training = job.trainer(config);
+    ScriptedControl control([](std::int64_t) { return Wish::checkpoint; });
+    std::vector<std::int64_t> saved;
+    training.train(control, [&](std::int64_t step, const ModelArrays&) { saved.push_back(step); });
+    EXPECT_EQ(saved, (std::vector<std::int64_t>{12, 16, 24}));
+    EXPECT_GT(training.recorded_operations(), 20U);
+    EXPECT_THAT(differences(bits_of(training.arrays()), job.bits_of_uninterrupted(config)),
+                testing::IsEmpty());
+  }
+}
+
+TEST_P(TrainingOnDevice, GoesOnAsIfItHadNotBeenStopped) {
+  const TemporaryFolder folder(test_world());
+  DeviceWithRoom full(0);
+  const Job resident(device_under_test(), GetParam(), folder.path());
+  const Job streamed(full, GetParam(), folder.path());
+  const TrainingConfig config = with_epochs();
+  const Bits expected = resident.bits_of_uninterrupted(config);
+  std::int64_t polls = 0;
+  for (const std::int64_t step : {12, 16, 24}) {
+    SCOPED_TRACE(std::to_string(step) + " steps");
+    AdamTrainer stopped = resident.trainer(config);
+    stop_after(stopped, ++polls, resident.save());
+    EXPECT_EQ(stopped.steps_done(), step);
+    // Within a window those that stream begin in the middle of their ring.
+    AdamTrainer resumed = (step == 12 ? streamed : resident).trainer(config);
+    resumed.resume(saved_at(folder.path(), step));
+    train_unattended(resumed);
+    EXPECT_THAT(differences(bits_of(resumed.arrays()), expected), testing::IsEmpty());
+  }
+}
+
+TEST_P(TrainingOnDevice, ATrainerThatHasRunOnGoesBack) {
+  const TemporaryFolder folder(test_world());
+  const Job job(device_under_test(), GetParam(), folder.path());
+  AdamTrainer training = job.trainer(with_epochs());
+  ScriptedControl control([](std::int64_t poll) { return poll == 1 ? Wish::checkpoint : Wish::go_on; });
+  training.train(control, job.save());
+  const Bits expected = bits_of(training.arrays());
+  training.resume(saved_at(folder.path(), 16));
+  train_unattended(training);
+  EXPECT_THAT(differences(bits_of(training.arrays()), expected), testing::IsEmpty());
+}
+
+TEST_P(TrainingOnDevice, TheWishOfOneRankStopsAllAtTheSameStep) {
+  const bool wishes = test_world().rank() == test_world().size() - 1;
+  ScriptedControl control([&](std::int64_t poll) { return wishes && poll == 2 ? Wish::stop : Wish::go_on; });
+  const Job job(device_under_test(), GetParam(), {});
+  AdamTrainer training = job.trainer(with_epochs());
+  std::int64_t saved = 0;
+  EXPECT_THROW(training.train(control, [&](std::int64_t step, const ModelArrays&) { saved = step; }),
+               Stopped);
+  EXPECT_EQ(saved, 24);
+}
+
+TEST_P(TrainingOnDevice, RewindsHalveTheRatesUntilItConverges) {
+  const TemporaryFolder folder(test_world());
+  const Job job(device_under_test(), GetParam(), folder.path());
+  TrainingConfig wild = with_epochs();
+  wild.divergence = DivergencePolicy::rewind;
+  wild.most_rewinds = 100;
+  for (double* const rate : {&wild.learning_rate.connectivity, &wild.learning_rate.embedding,
+                             &wild.learning_rate.phi, &wild.learning_rate.psi})
+    *rate = std::ldexp(*rate, 100);
+  AdamTrainer training = job.trainer(wild);
+  Unattended nobody;
+  EXPECT_THROW(training.train(nobody, job.save()), DivergedError);
+  for (int k = 0; k < 100; ++k) ASSERT_TRUE(training.rewind(saved_at(folder.path(), 0)));
+  train_unattended(training);
+  EXPECT_THAT(differences(bits_of(training.arrays()), job.bits_of_uninterrupted(with_epochs())),
+              testing::IsEmpty());
+}
+
+TEST_P(TrainingOnDevice, GoesOnFromAStateOfTheHost) {
+  const TemporaryFolder folder(test_world());
+  const Job here(host(), GetParam(), folder.path()), there(device_under_test(), GetParam(), folder.path());
+  AdamTrainer first = here.trainer(with_epochs(), at::kDouble);
+  stop_after(first, 7, here.save());
+  AdamTrainer second = there.trainer(with_epochs(), at::kDouble);
+  second.resume(saved_at(folder.path(), 7));
+  train_unattended(second);
+  AdamTrainer whole = here.trainer(with_epochs(), at::kDouble);
+  train_unattended(whole);
+  expect_near(second.model().to(at::kCPU), whole.model(), 1e-9);
 }
 
 INSTANTIATE_TEST_SUITE_P(Replicas, TrainingOnDevice, testing::Values(1, 2, 4));

@@ -11,6 +11,7 @@
 
 #include "weft/train/varpro_solver.hpp"
 
+#include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
@@ -38,7 +39,8 @@ TEST_F(ClosedFormMemory, IsWhatTheFormulaSays) {
   // What libraries allocate once and keep belongs to the program itself.
   const WiredAssembly first({.neurons = 60, .frames = 600});
   const RowPartition few(60, grid.shards());
-  VarproSolver(host(), grid, first.data(few, grid.shard()), TrainingConfig{}, {}, 3).train({});
+  VarproSolver small(host(), grid, first.data(few, grid.shard()), TrainingConfig{}, {}, 3);
+  train_unattended(small);
 
   const WiredAssembly assembly({.neurons = 1200, .frames = 2400, .burn_in = 100});
   const RowPartition partition(1200, grid.shards());
@@ -46,7 +48,7 @@ TEST_F(ClosedFormMemory, IsWhatTheFormulaSays) {
   const double series = 8.0 * 2400 * static_cast<double>(partition.size(grid.shard()));
   std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew
   const double before = status_bytes("VmRSS:") - series;
-  solver.train({});
+  train_unattended(solver);
   const double taken = status_bytes("VmHWM:") - before;
 
   ClosedFormSize size;

@@ -23,6 +23,7 @@
 
 #include "model/random_tensor.hpp"
 #include "same_network.hpp"
+#include "saved_training.hpp"
 #include "support/device_under_test.hpp"
 #include "support/device_with_room.hpp"
 #include "support/host.hpp"
@@ -200,7 +201,7 @@ class ClosedFormInTf32 : public testing::Test {
     const RowPartition partition(assembly.activity.size(1), grid_.shards());
     auto solver = std::make_unique<VarproSolver>(
         device_under_test(), grid_, assembly.data(partition, grid_.shard()), config, assembly.group, 3);
-    solver->train({});
+    train_unattended(*solver);
     return solver;
   }
   const ProcessGrid grid_{device_world(), 1};
@@ -239,7 +240,7 @@ std::unique_ptr<VarproSolver> solve(Device& device, const ProcessGrid& grid, con
   auto solver = std::make_unique<VarproSolver>(device, grid, assembly.data(partition, grid.shard()),
                                                TrainingConfig{}, assembly.group, 3);
   solver->start_from(form);
-  solver->train({});
+  train_unattended(*solver);
   return solver;
 }
 

@@ -10,6 +10,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include "weft/comm/process_grid.hpp"
+#include "weft/core/error.hpp"
 
 #include "model/made_up_splines.hpp"
 #include "model/plain_mlp.hpp"
@@ -103,6 +104,16 @@ TEST_F(Distillation, OfActivityFarFromZeroLearnsToo) {
   const Distilled distilled = this->distilled();
   EXPECT_LT(distilled.psi_rms_error, 5e-3);
   EXPECT_LT(distilled.phi_rms_error, 5e-3);
+}
+
+TEST_F(Distillation, PausesOnAllRanksAlikeAndCanBeEndedThere) {
+  std::int64_t pauses = 0;
+  distil(grid_, network_, 3, [&] { ++pauses; });
+  EXPECT_GE(pauses, 16);
+  for (const double others : gather_numbers(test_world(), static_cast<double>(pauses)))
+    EXPECT_EQ(others, static_cast<double>(pauses));
+  const auto end = [] { throw Stopped("train, after step 3"); };
+  EXPECT_THROW(distil(grid_, network_, 3, end), Stopped);
 }
 
 TEST_F(Distillation, OfNothingIsNothing) {

@@ -127,6 +127,22 @@ TEST_P(GramFactorIn, InverseDiagonalIsThatOfTheDenseInverse) {
   }
 }
 
+TEST_P(GramFactorIn, RestoredItGivesTheSameBits) {
+  for (const std::int64_t neurons : {kNeurons, kOneBlockAndTwo, kMany}) {
+    const auto factor = this->factor(well_conditioned(neurons));
+    ASSERT_TRUE(factor);
+    const auto restored = restore_factor(test_world(), factor->upper().clone(), factor->ridge());
+    EXPECT_EQ(restored->ridge(), factor->ridge());
+    EXPECT_EQ(restored->pivots(), factor->pivots());
+    EXPECT_EQ(restored->inverse_diagonal(), factor->inverse_diagonal());
+    at::Tensor right = random_tensor({5, neurons}, 3).to(GetParam());
+    at::Tensor again = right.clone();
+    factor->solve(right);
+    restored->solve(again);
+    EXPECT_TRUE(again.equal(right));
+  }
+}
+
 TEST_P(GramFactorIn, EmptyColumnsStandByThemselves) {
   at::Tensor gram = well_conditioned(kNeurons);
   for (const std::int64_t j : {0, 7, 40}) {

@@ -111,6 +111,29 @@ TEST_P(GramMatrixOn, UpperTriangleIsThatOfTheDenseProduct) {
   }
 }
 
+TEST_P(GramMatrixOn, GoesOnFromTheRowsSoFar) {
+  // As if the frames so far had been added by one rank alone, or by these.
+  for (const std::int64_t neurons : {kFewNeurons, kManyNeurons}) {
+    const at::Tensor psi = random_tensor({kFrames, neurons}, 1);
+    const RowPartition partition(neurons, grid_->shards());
+    const auto add = [&](GramMatrix& gram, Chunk chunk) {
+      gram.add(gather_columns(grid_->rows(), partition, own_part(psi, partition, grid_->shard(), chunk)));
+    };
+    GramMatrix first(*grid_, partition, at::kDouble);
+    add(first, {0, 40});
+    const at::Tensor own = first.rows_so_far();
+    ASSERT_EQ(own.sizes(), (std::vector<std::int64_t>{partition.size(grid_->shard()), neurons}));
+    const at::Tensor so_far = psi.narrow(0, 0, 40).t().matmul(psi.narrow(0, 0, 40));
+    const std::int64_t begin = partition.begin(grid_->shard());
+    EXPECT_LT(largest((own - so_far.narrow(0, begin, own.size(0))).triu(begin)), 1e-12);
+
+    GramMatrix second(*grid_, partition, so_far.tril(-1).fill_(1e300).tril(-1) + so_far.triu());
+    add(second, {40, kFrames - 40});
+    const at::Tensor sum = second.take();  // of all replicas, which did the same
+    EXPECT_LT(largest((sum - GetParam() * psi.t().matmul(psi)).triu()), 1e-11);
+  }
+}
+
 TEST_P(GramMatrixOn, FlopsOfAllRanksAreThoseOfHalfTheProduct) {
   const double half = static_cast<double>(kManyNeurons * kManyNeurons * kFrames);
   double sum = 0;

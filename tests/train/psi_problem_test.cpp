@@ -74,7 +74,8 @@ class PsiProblemOn : public testing::TestWithParam<std::tuple<int, std::int64_t,
 
   const c10::InferenceMode guard_;
   const Frames frames_ = frames_but_the_first(120);
-  WorkLog log_{{}};
+  Unattended nobody_;
+  WorkLog log_{nobody_};
   EquationForm form_;
   std::unique_ptr<WiredAssembly> assembly_;
   std::unique_ptr<ProcessGrid> grid_;

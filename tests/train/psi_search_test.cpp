@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -27,12 +28,16 @@ struct Searched {
     TrainingData data = assembly.data(partition, grid.shard());
     const TrainingFrames frames = data.frames;
     const NeuronSignals signals = make_signals(grid.rows(), std::move(data), std::move(groups));
-    WorkLog log({});
+    Unattended nobody;
+    WorkLog log(nobody);
     options.form.type = at::kDouble;
     options.seed = 3;
     axis = signals.axis;
     splines = options.psi_splines;
-    result = find_psi(grid, signals, choose_frames(grid.rows(), signals, frames, false), options, log);
+    PsiSearchState state;
+    find_psi(
+        grid, signals, choose_frames(grid.rows(), signals, frames, false), options, state, [] {}, log);
+    result = std::move(state.result);
   }
   double psi_at(std::int64_t group, double x) const {
     const std::span<const double> all(result.psi);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -49,8 +50,11 @@ class RowSolverOn : public testing::TestWithParam<std::tuple<int, std::int64_t>>
     }
   }
 
-  RowSolution solve(const EquationForm& form, double psi_error = 0) {
-    return solve_rows(*grid_, *signals_, frames_, {psi_, psi_error}, shapes_, form, log_);
+  RowSolution solve(const EquationForm& form, double psi_error = 0, std::int64_t chunk = 0) {
+    RowState state;
+    solve_rows(
+        *grid_, {*signals_, frames_, {psi_, psi_error}, shapes_, form, chunk}, state, [] {}, log_);
+    return std::move(state.solution);
   }
   /// Coordinates of all neurons at all frames, as the solver has them.
   at::Tensor coordinates() const {
@@ -75,7 +79,8 @@ class RowSolverOn : public testing::TestWithParam<std::tuple<int, std::int64_t>>
   const c10::InferenceMode guard_;
   const WiredAssembly assembly_{{.neurons = kNeurons, .frames = kFrames}};
   const std::vector<double> psi_ = wavy(kPsiSplines, 0);
-  WorkLog log_{{}};
+  Unattended nobody_;
+  WorkLog log_{nobody_};
   std::unique_ptr<ProcessGrid> grid_;
   std::unique_ptr<RowPartition> partition_;
   std::unique_ptr<NeuronSignals> signals_;
@@ -162,6 +167,16 @@ TEST_P(RowSolverOn, AgreesInSinglePrecision) {
   const RowSolution coarse = solve({false, at::kFloat});
   const double size = fine.weights.abs().max().item<double>();
   EXPECT_LT((coarse.weights.to(at::kDouble) - fine.weights).abs().max().item<double>(), 1e-3 * size);
+}
+
+TEST_P(RowSolverOn, GivesTheSameInSmallChunks) {
+  const RowSolution whole = solve({false, at::kDouble});
+  for (const std::int64_t chunk : {19, 70}) {  // the replicas' last chunks may be empty
+    const RowSolution parts = solve({false, at::kDouble}, 0, chunk);
+    const double size = whole.weights.abs().max().item<double>();
+    EXPECT_LT((parts.weights - whole.weights).abs().max().item<double>(), 1e-9 * size);
+    EXPECT_NEAR(*parts.validation_r2, *whole.validation_r2, 1e-9);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Grids, RowSolverOn,

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -11,10 +10,14 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "weft/comm/process_grid.hpp"
+#include "weft/core/error.hpp"
 #include "weft/io/checkpoint.hpp"
 #include "weft/train/trainer.hpp"
+
+#include "support/scripted_control.hpp"
 
 namespace weft {
 
@@ -42,6 +45,13 @@ inline void save_state(const ProcessGrid& grid, const std::filesystem::path& roo
   if (grid.replica() == 0)
     save_checkpoint(grid.rows(), root, info, partition, state.rows, state.common, Retention{1000, 0});
   grid.world().barrier();
+}
+
+/// Trains until the poll of this number, from 1, and is stopped there. @collective
+inline void stop_after(Trainer& trainer, std::int64_t polls, const SaveState& save) {
+  ScriptedControl control(
+      [polls](std::int64_t poll) { return poll + 1 == polls ? Wish::stop : Wish::go_on; });
+  EXPECT_THROW(trainer.train(control, save), Stopped);
 }
 
 /// Arrays by name, every one as its bytes.

@@ -7,6 +7,7 @@
 #include "weft/train/varpro_solver.hpp"
 
 #include "same_network.hpp"
+#include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
@@ -22,7 +23,7 @@ std::unique_ptr<VarproSolver> solve(const ProcessGrid& grid, const WiredAssembly
   auto solver = std::make_unique<VarproSolver>(host(), grid, assembly.data(partition, grid.shard()),
                                                TrainingConfig{}, std::vector<std::int64_t>{}, 3);
   solver->start_from(form);
-  solver->train({});
+  train_unattended(*solver);
   return solver;
 }
 

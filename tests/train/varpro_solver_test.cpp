@@ -15,6 +15,7 @@
 #include "weft/core/error.hpp"
 
 #include "model/random_tensor.hpp"
+#include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
 #include "wired_assembly.hpp"
@@ -37,7 +38,7 @@ class Solved {
     solver_ = std::make_unique<VarproSolver>(host(), grid_, assembly.data(partition_, grid_.shard()), config,
                                              std::move(groups), 3);
     solver_->start_from(form);
-    solver_->train({});
+    train_unattended(*solver_);
   }
   const SplineNetwork& network() const { return solver_->network(); }
   nlohmann::json findings() const { return solver_->findings(); }

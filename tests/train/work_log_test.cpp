@@ -1,10 +1,14 @@
 #include "weft/train/work_log.hpp"
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "weft/core/section.hpp"
 
 namespace weft {
 namespace {
@@ -14,11 +18,13 @@ constexpr double kGiga = 1e9;
 /// A log whose progress is kept.
 struct Watched {
   std::vector<Progress> shown;
-  WorkLog log{[this](const Progress& progress) { shown.push_back(progress); }};
+  Unattended control{[this](const Progress& progress) { shown.push_back(progress); }};
+  WorkLog log{control};
 };
 
 TEST(WorkLog, PhasesAddUpByNameInTheOrderTheyWereFirstSeen) {
-  WorkLog log({});
+  Unattended nobody;
+  WorkLog log(nobody);
   const auto nothing = [] {};
   log.phase("psi", 3, nothing);
   log.phase("gram", 10, nothing);
@@ -40,13 +46,15 @@ TEST(WorkLog, PhasesAddUpByNameInTheOrderTheyWereFirstSeen) {
 }
 
 TEST(WorkLog, APhaseGivesWhatItsWorkGives) {
-  WorkLog log({});
+  Unattended nobody;
+  WorkLog log(nobody);
   EXPECT_EQ(log.phase("psi", 1, [] { return 42; }), 42);
 }
 
 TEST(WorkLog, APhaseLastsUntilWhatItStartedIsDone) {
   std::vector<std::string> order;
-  WorkLog log([&](const Progress&) { order.push_back("booked"); }, [&] { order.push_back("settled"); });
+  Unattended control([&](const Progress&) { order.push_back("booked"); });
+  WorkLog log(control, [&] { order.push_back("settled"); });
   log.phase("psi", 0, [&] { order.push_back("started"); });
   log.phase("rows", 0, [&] {
     order.push_back("started");
@@ -58,7 +66,8 @@ TEST(WorkLog, APhaseLastsUntilWhatItStartedIsDone) {
 }
 
 TEST(WorkLog, APhaseThatThrowsIsBookedToo) {
-  WorkLog log({});
+  Unattended nobody;
+  WorkLog log(nobody);
   EXPECT_THROW(log.phase("psi", 5, [] { throw std::runtime_error("no"); }), std::runtime_error);
   ASSERT_EQ(log.phases().size(), 1U);
   EXPECT_EQ(log.phases()[0].flops, 5);
@@ -104,6 +113,36 @@ TEST(WorkLog, WhatLedNowhereKeepsItsTimeButNotItsOperations) {
   EXPECT_EQ(phases[2].name, "psi");
   EXPECT_EQ(phases[2].flops, 5 * kGiga);
   EXPECT_EQ(watched.log.flops(), 12 * kGiga);  // progress goes on
+}
+
+TEST(WorkLog, GoesOnFromWhatWasBookedBefore) {
+  Watched watched;
+  watched.log.phase("psi", 3 * kGiga, [] {});
+  WorkLog::Account before = watched.log.account();
+  EXPECT_GE(before.seconds, before.phases[0].seconds);
+  before.seconds += 100;
+  const double psi_seconds = before.phases[0].seconds;
+  WorkLog after(
+      watched.control, [] {}, before);
+  after.phase("psi", 4 * kGiga, [] {});
+  after.phase("rows", kGiga, [] {});
+  ASSERT_EQ(after.phases().size(), 2U);
+  EXPECT_GT(after.phases()[0].seconds, psi_seconds);
+  EXPECT_EQ(after.phases()[0].flops, 7 * kGiga);
+  EXPECT_EQ(after.flops(), 8 * kGiga);
+  EXPECT_GT(after.seconds(), 100);
+  EXPECT_EQ(watched.shown.back().done, 8);
+}
+
+TEST(WorkLog, TellsThoseWhoWatchThatItGoesOn) {
+  note_stage("train");
+  note_step(7);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const double before = whereabouts().seconds;
+  Unattended nobody;
+  WorkLog(nobody).phase("psi", 1, [] {});
+  EXPECT_LT(whereabouts().seconds, before);
+  EXPECT_EQ(whereabouts().step, 7);
 }
 
 TEST(WorkLog, IsCompleteWhenItIsFinished) {

@@ -12,8 +12,8 @@ namespace weft {
 
 /// Notices that this run is to stop before its end: by SIGUSR1, SIGTERM or SIGINT, when its hours are over,
 /// or when the Slurm job around it is about to end (SLURM_JOB_END_TIME). While it lives it handles these
-/// signals: it only takes note of them, but a second SIGTERM or SIGINT ends the process as if it were not
-/// there. One in a process.
+/// signals: it only takes note of them, but a second SIGTERM or SIGINT ends the process at once, as if it
+/// were not there. One in a process.
 class StopRequest {
  public:
   struct Options {
@@ -26,15 +26,19 @@ class StopRequest {
     };
   };
 
+  /// The end of a Slurm job that is over already is none: a job that still runs was given more time.
   /// @throws UserError where SLURM_JOB_END_TIME is no time.
   explicit StopRequest(Options options);
+  /// Gives the signals back to who handled them before.
   ~StopRequest();
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 
-  /// Why this rank wants to stop; nothing where it does not. Cheap. Local.
+  /// Why this rank wants to stop, such as "SIGUSR1" or "--max-hours 0.5"; nothing where it does not. Cheap
+  /// enough for each step. Local.
   std::optional<std::string> reason() const;
-  /// A save took so long [s]: that much earlier, and more, the run stops before the job ends. Local.
+  /// A save took so long [s]: the run stops two minutes and the time of three of the longest before the end
+  /// of the job. Local.
   void save_took(double seconds);
 
  private:

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 
 namespace weft {
 namespace {
@@ -44,6 +45,7 @@ void NcclStream::require_alive() const {
 
 void NcclStream::wait() {
   require_alive();
+  const InSection section(Section::collective);
   const double end = clock_.now() + clock_.patience_s;
   for (std::int64_t looks = 0; state() == StreamState::busy; ++looks) {
     look_for_errors();
@@ -79,6 +81,7 @@ void NcclStream::give_up() {
 }
 
 void NcclStream::settle(NcclEndpoint& endpoint, ncclResult_t code) {
+  const InSection section(Section::collective);
   const double end = clock_.now() + clock_.patience_s;
   for (std::int64_t looks = 0; code == ncclInProgress; ++looks) {
     if (clock_.now() > end) fail_late(endpoint);
@@ -131,6 +134,7 @@ void NcclStream::abort() {
 
 void NcclStream::finish(NcclEndpoint& endpoint) {
   if (endpoint.comm == nullptr) return;
+  const InSection section(Section::collective);
   ncclResult_t code = api_.finalize(endpoint.comm);
   const double end = clock_.now() + clock_.patience_s;
   while (code == ncclInProgress && clock_.now() < end) {

@@ -1,0 +1,402 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include "weft/io/checkpoint.hpp"
+#include "weft/io/files.hpp"
+
+#include "../io/small_disk.hpp"
+#include "mistake.hpp"
+#include "run_files.hpp"
+#include "support/temporary_folder.hpp"
+#include "weft_process.hpp"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kStopped = 75;
+
+/// The command of a training that takes seconds, on frames of which there are few.
+Words training(const fs::path& output, const Words& options = {}) {
+  Words words{"train",       tiny_config(),
+              "--output",    output.string(),
+              "--log-level", "warning",
+              "--set",       "simulation.neurons=61",
+              "--set",       "training.steps=2500",
+              "--set",       "training.epoch_steps=700",
+              "--set",       "checkpoint.interval=0.02"};
+  words.insert(words.end(), options.begin(), options.end());
+  return words;
+}
+
+Words with(Words words, const Words& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+/// The same, from the simulation on.
+Words run_of(const fs::path& output, const Words& options = {}) {
+  Words words = training(output, options);
+  words.front() = "run";
+  return words;
+}
+
+void simulate(const fs::path& output) {
+  Words words = training(output);
+  words.front() = "simulate";
+  const ProcessResult result = run_weft(words);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+}
+
+/// The step of the newest checkpoint that has its name; -1 where there is none.
+std::int64_t newest_step(const fs::path& checkpoints) {
+  std::int64_t newest = -1;
+  std::error_code gone;
+  for (fs::directory_iterator entry(checkpoints, gone); !gone && entry != fs::directory_iterator();
+       entry.increment(gone)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with("step_") && entry->path().extension() != ".tmp")
+      newest = std::max<std::int64_t>(newest, std::stoll(name.substr(5)));
+  }
+  return newest;
+}
+
+/// Looks again and again, until it is so or the process has ended. Whether it is so.
+bool wait_until(const RunningProcess& process, const std::function<bool()>& it_is_so) {
+  while (!it_is_so()) {
+    if (!process.runs()) return it_is_so();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+void expect_same_arrays(const fs::path& run, const fs::path& never_stopped) {
+  const auto found = checkpoint_of(run);
+  const auto expected = checkpoint_of(never_stopped);
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, values] : expected) EXPECT_TRUE(found.at(name) == values) << name;
+}
+
+class Faults : public testing::Test {
+ protected:
+  fs::path output(const std::string& name) const { return folder_.path() / name; }
+
+  static void SetUpTestSuite() {
+    if (!undisturbed_runs) undisturbed_runs = std::make_unique<TemporaryFolder>();
+  }
+
+  /// A run that nobody stops, with the same options on as many ranks; made once for all tests.
+  static fs::path undisturbed(const Words& options, int ranks) {
+    const fs::path run = undisturbed_runs->path() /
+                         fmt::format("{}_ranks_{:x}", ranks,
+                                     std::hash<std::string>{}(fmt::format("{}", fmt::join(options, " "))));
+    if (fs::exists(run)) return run;
+    const ProcessResult result = run_weft(with(run_of(run), options), ranks);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return run;
+  }
+
+  TemporaryFolder folder_;
+  static std::unique_ptr<TemporaryFolder> undisturbed_runs;
+  std::mt19937_64 random_{20260213};
+};
+
+std::unique_ptr<TemporaryFolder> Faults::undisturbed_runs;
+
+TEST_F(Faults, OneOfThreeRanksIsKilledTwentyTimes) {
+  const fs::path run = output("killed");
+  simulate(run);
+  std::int64_t step = 0;
+  for (int kills = 0; kills < 20; ++kills) {
+    RunningProcess job(weft_command(training(run), 3));
+    const auto moment = step + static_cast<std::int64_t>(random_() % 100);
+    ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") >= moment; }))
+        << "the training ended before kill " << kills << ": " << job.wait().err;
+    ASSERT_TRUE(job.signal_rank(static_cast<int>(random_() % 3), SIGKILL));
+    const ProcessResult result = job.wait();
+    ASSERT_NE(result.exit_code, 0);
+    ASSERT_NE(result.exit_code, 124) << "the other ranks went on";
+    step = newest_step(run / "checkpoints");
+  }
+  const ProcessResult result = run_weft(with(run_of(run), {"--resume", "must"}), 3);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  expect_same_arrays(run, undisturbed({}, 3));
+}
+
+TEST_F(Faults, AllRanksAreKilledWhileTheySaveFiftyTimes) {
+  const fs::path run = output("killed");
+  simulate(run);
+  for (int kills = 0; kills < 50; ++kills) {
+    RunningProcess job(weft_command(training(run), 2));
+    const std::int64_t before = newest_step(run / "checkpoints");
+    ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") > before; })) << job.wait().err;
+    // Saves follow each other without a pause, so that any moment lies in one.
+    std::this_thread::sleep_for(std::chrono::microseconds(random_() % 20000));
+    for (const int rank : {0, 1}) job.signal_rank(rank, SIGKILL);
+    job.wait();
+    ASSERT_TRUE(newest_sound_checkpoint(run / "checkpoints").has_value()) << "after kill " << kills;
+    if (newest_step(run / "checkpoints") >= 2000) fs::remove_all(run / "checkpoints");
+  }
+  const ProcessResult result = run_weft(run_of(run), 2);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  expect_same_arrays(run, undisturbed({}, 2));
+}
+
+/// What to look for before a run is told to stop, and what makes it long enough for that.
+struct Moment {
+  const char* name;
+  std::function<bool(const fs::path& run)> come;
+  Words options;
+};
+
+class StoppedBySignal : public Faults, public testing::WithParamInterface<Moment> {};
+
+TEST_P(StoppedBySignal, SavesEndsWith75AndGoesOnBitForBit) {
+  const Moment& moment = GetParam();
+  const fs::path run = output("stopped");
+  const Words command = with(run_of(run), moment.options);
+  RunningProcess job(weft_command(command, 2));
+  ASSERT_TRUE(wait_until(job, [&] { return moment.come(run); })) << job.wait().err;
+  ASSERT_TRUE(job.signal_rank(1, SIGUSR1));
+  const ProcessResult stopped = job.wait();
+  ASSERT_EQ(stopped.exit_code, kStopped) << stopped.err;
+  EXPECT_NE(stopped.err.find("goes on from there"), std::string::npos) << stopped.err;
+  EXPECT_FALSE(fs::exists(run / "results" / "report.html"));
+
+  const ProcessResult result = run_weft(with(command, {"--resume", "must"}), 2);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const fs::path expected = undisturbed(moment.options, 2);
+  EXPECT_TRUE(dataset_of(run) == dataset_of(expected));
+  expect_same_arrays(run, expected);
+  EXPECT_EQ(findings_of(run).at("connectivity"), findings_of(expected).at("connectivity"));
+}
+
+bool is_complete(const fs::path& run) {
+  try {
+    return Checkpoint(latest_checkpoint(run / "checkpoints")).info().complete;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    InEveryStage, StoppedBySignal,
+    testing::Values(
+        Moment{"Simulate",
+               [](const fs::path& run) { return newest_step(run / "data.tmp/checkpoints") > 300; },
+               {"--set", "simulation.frames=60000", "--set", "training.steps=100"}},
+        Moment{"Train", [](const fs::path& run) { return newest_step(run / "checkpoints") > 500; }, {}},
+        Moment{"ClosedForm",
+               [](const fs::path& run) { return newest_step(run / "checkpoints") >= 2; },
+               {"--set", "training.method=varpro", "--set", "simulation.frames=3000"}},
+        Moment{"Evaluate", is_complete, {"--set", "simulation.neurons=300", "--set", "training.steps=100"}}),
+    [](const auto& one) { return one.param.name; });
+
+TEST_F(Faults, TheHoursOfAJobAreOver) {
+  const fs::path run = output("short");
+  const Words command = run_of(run, {"--max-hours", "1e-9"});
+  const ProcessResult first = run_weft(command, 2);
+  ASSERT_EQ(first.exit_code, kStopped) << first.err;
+  const ProcessResult last = run_weft(run_of(run, {"--resume", "must"}), 2);
+  ASSERT_EQ(last.exit_code, 0) << last.err;
+  expect_same_arrays(run, undisturbed({}, 2));
+}
+
+TEST_F(Faults, TheJobOfABatchSystemIsAboutToEnd) {
+  const ProcessResult result =
+      run_weft(run_of(output("job")), 1, {{"SLURM_JOB_END_TIME", std::to_string(std::time(nullptr) + 60)}});
+  EXPECT_EQ(result.exit_code, kStopped) << result.err;
+  expect_mistake(run_weft(run_of(output("other")), 1, {{"SLURM_JOB_END_TIME", "soon"}}),
+                 {"SLURM_JOB_END_TIME", "'soon'"});
+}
+
+/// A training that was stopped, with several checkpoints.
+void stop_in_training(const fs::path& run, int ranks, const Words& options = {}) {
+  RunningProcess job(weft_command(run_of(run, options), ranks));
+  ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") > 100; })) << job.wait().err;
+  ASSERT_TRUE(job.signal_rank(0, SIGUSR1));
+  const ProcessResult result = job.wait();
+  ASSERT_EQ(result.exit_code, kStopped) << result.err;
+}
+
+struct Damage {
+  const char* name;
+  std::string file;  ///< which a warning has to name
+  std::function<void(const fs::path& file)> inflict;
+};
+
+class DamagedCheckpoint : public Faults, public testing::WithParamInterface<Damage> {};
+
+TEST_P(DamagedCheckpoint, IsNamedAndTheOneBeforeItTaken) {
+  const fs::path run = output("damaged");
+  ASSERT_NO_FATAL_FAILURE(stop_in_training(run, 2));
+  const fs::path newest = latest_checkpoint(run / "checkpoints");
+  GetParam().inflict(newest / GetParam().file);
+  const ProcessResult result = run_weft(run_of(run), 2);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find(newest.filename().string()), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find(GetParam().file), std::string::npos) << result.err;
+  expect_same_arrays(run, undisturbed({}, 2));
+}
+
+void flip_a_byte(const fs::path& file) {
+  std::string bytes = read_text(file);
+  bytes[bytes.size() / 2] ^= 0x10;
+  write_text_atomically(file, bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    InEveryWay, DamagedCheckpoint,
+    testing::Values(Damage{"Truncated", "shard_r0001_of_0002.h5",
+                           [](const fs::path& file) { fs::resize_file(file, fs::file_size(file) / 2); }},
+                    Damage{"AFlippedByte", "shard_r0000_of_0002.h5", flip_a_byte},
+                    Damage{"AShardGone", "shard_r0001_of_0002.h5",
+                           [](const fs::path& file) { fs::remove(file); }},
+                    Damage{"NoManifest", "manifest.json", [](const fs::path& file) { fs::remove(file); }}),
+    [](const auto& one) { return one.param.name; });
+
+TEST_F(Faults, NoCheckpointIsSound) {
+  const fs::path run = output("damaged");
+  ASSERT_NO_FATAL_FAILURE(stop_in_training(run, 2));
+  for (const fs::path& checkpoint : list_folder(run / "checkpoints"))
+    if (fs::is_directory(checkpoint)) flip_a_byte(checkpoint / "common.h5");
+  const auto before = checksums(run / "checkpoints");
+  expect_mistake(run_weft(run_of(run), 2), {(run / "checkpoints").string(), "common.h5"});
+  EXPECT_EQ(checksums(run / "checkpoints"), before);
+  const ProcessResult anew = run_weft(run_of(run, {"--resume", "never"}), 2);
+  EXPECT_EQ(anew.exit_code, 0) << anew.err;
+}
+
+TEST_F(Faults, ResumeMustHaveSomethingToGoOnFrom) {
+  expect_mistake(run_weft(run_of(output("new"), {"--resume", "must"})),
+                 {"--resume", "must", output("new").string()});
+}
+
+TEST_F(Faults, AStateOfAnotherConfigIsNotReplaced) {
+  const fs::path run = output("other");
+  ASSERT_NO_FATAL_FAILURE(stop_in_training(run, 1));
+  const auto before = checksums(run / "checkpoints");
+  expect_mistake(run_weft(run_of(run, {"--set", "training.batch_size=5"})),
+                 {run.string(), "train stage, not finished", "training.batch_size is 4 there, 5 here",
+                  "--resume never"});
+  EXPECT_EQ(checksums(run / "checkpoints"), before);
+}
+
+TEST_F(Faults, TheDiskFillsUpInTheMiddle) {
+  const SmallDisk disk(std::size_t{1} << 20);
+  WEFT_SKIP_UNLESS_MOUNTED(disk);
+  const fs::path run = disk.path() / "run";
+  ASSERT_NO_FATAL_FAILURE(stop_in_training(run, 2));
+  // Whatever is free now goes to somebody else.
+  const fs::path other = disk.path() / "other";
+  {
+    std::ofstream fill(other, std::ios::binary);
+    const std::string part(512, 'x');
+    while (fill.write(part.data(), 512).flush()) {
+    }
+  }
+  const ProcessResult full = run_weft(training(run), 2);
+  EXPECT_EQ(full.exit_code, 1) << full.err;
+  EXPECT_NE(full.err.find("No space left on device"), std::string::npos) << full.err;
+  EXPECT_TRUE(newest_sound_checkpoint(run / "checkpoints").has_value());
+  fs::remove(other);
+  const ProcessResult result = run_weft(training(run), 2);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  expect_same_arrays(run, undisturbed({}, 2));
+}
+
+/// The largest difference of two matrices, relative to the largest of the entries.
+double relative_difference(const std::vector<double>& found, const std::vector<double>& expected) {
+  double difference = 0, largest = 0;
+  for (std::size_t k = 0; k < expected.size(); ++k) {
+    difference = std::max(difference, std::abs(found[k] - expected[k]));
+    largest = std::max(largest, std::abs(expected[k]));
+  }
+  return difference / largest;
+}
+
+TEST_F(Faults, ThreeRanksThenTwoThenFour) {
+  const Words options{"--set", "simulation.neurons=1001", "--set", "training.steps=400"};
+  const fs::path run = output("resharded");
+  Words command = run_of(run, options);
+  for (const int ranks : {3, 2}) {
+    RunningProcess job(weft_command(command, ranks));
+    const std::int64_t before = newest_step(run / "checkpoints");
+    ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") > before + 50; }))
+        << job.wait().err;
+    ASSERT_TRUE(job.signal_rank(ranks - 1, SIGUSR1));
+    const ProcessResult stopped = job.wait();
+    ASSERT_EQ(stopped.exit_code, kStopped) << stopped.err;
+  }
+  const ProcessResult result = run_weft(command, 4);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto found = checkpoint_of(run);
+  const auto expected = checkpoint_of(undisturbed(options, 3));
+  EXPECT_LT(relative_difference(found.at("connectivity"), expected.at("connectivity")), 1e-4);
+}
+
+TEST_F(Faults, ASimulationGoesOnWithAnotherNumberOfRanks) {
+  const Words options{"--set", "simulation.frames=60000", "--set", "training.steps=100"};
+  const fs::path run = output("resharded");
+  for (const int ranks : {3, 2}) {
+    RunningProcess job(weft_command(run_of(run, options), ranks));
+    const std::int64_t before = newest_step(run / "data.tmp/checkpoints");
+    ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "data.tmp/checkpoints") > before + 300; }))
+        << job.wait().err;
+    ASSERT_TRUE(job.signal_rank(0, SIGUSR1));
+    const ProcessResult stopped = job.wait();
+    ASSERT_EQ(stopped.exit_code, kStopped) << stopped.err;
+  }
+  const ProcessResult result = run_weft(run_of(run, options), 4);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(dataset_of(run) == dataset_of(undisturbed(options, 1)));
+}
+
+TEST_F(Faults, ARankThatIsFrozenIsNamed) {
+  const fs::path run = output("frozen");
+  RunningProcess job(
+      weft_command(run_of(run, {"--set", "training.steps=10000000", "--set", "patience.heartbeat=2"}), 3));
+  ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") > 10; })) << job.wait().err;
+  ASSERT_TRUE(job.signal_rank(1, SIGSTOP));
+  const ProcessResult result = job.wait();
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_NE(result.exit_code, 124) << "the other ranks went on";
+  EXPECT_NE(result.err.find("rank 1"), std::string::npos) << result.err;
+  EXPECT_TRUE(newest_sound_checkpoint(run / "checkpoints").has_value());
+}
+
+TEST_F(Faults, ASlowDiskIsNoFailure) {
+  // Every fsync takes longer than a step may.
+  const fs::path run = output("slow");
+  const ProcessResult result =
+      run_weft(run_of(run, {"--set", "patience.step=1", "--set", "patience.collective=1", "--set",
+                            "training.steps=200", "--set", "checkpoint.interval=0"}),
+               2, {{"LD_PRELOAD", WEFT_SLOW_DISK}, {"WEFT_SLOW_DISK_MS", "2500"}});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST_F(Faults, ALossThatIsNotFiniteNamesTheLastGoodCheckpoint) {
+  const Words wild{"--set", "training.learning_rate.connectivity=1e18"};
+  const ProcessResult result = run_weft(run_of(output("wild"), wild), 2);
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_NE(result.err.find("the loss became"), std::string::npos) << result.err;
+}
+
+}  // namespace
+}  // namespace weft
