@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 
 #include <fmt/format.h>
 
@@ -16,6 +15,8 @@ namespace weft {
 namespace {
 
 constexpr std::int64_t kLeastBurnInForNoise = 100;
+/// A longer file is no config; some, such as /dev/zero, never end.
+constexpr std::size_t kMostBytes = 1 << 20;
 
 [[noreturn]] void refuse_file(const std::filesystem::path& file, const std::string& why) {
   throw UserError(
@@ -28,8 +29,11 @@ std::string text_of_file(const std::filesystem::path& file) {
   if (std::filesystem::is_directory(file, unreadable)) refuse_file(file, "a folder");
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(stream), {});
+  std::string text(kMostBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!stream.is_open() || stream.bad()) refuse_file(file, std::strerror(errno));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > kMostBytes) refuse_file(file, "more than a megabyte long");
   return text;
 }
 

@@ -36,6 +36,8 @@ std::size_t unlikeness(std::string_view wanted, std::string_view known) {
 }  // namespace
 
 std::string nearest_key(std::string_view pattern) {
+  constexpr std::size_t kLongest = 200;  // what is longer is like no key, and takes long to compare
+  pattern = pattern.substr(0, kLongest);
   std::string_view best;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   const auto consider = [&](std::string_view path) {

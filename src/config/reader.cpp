@@ -244,7 +244,8 @@ void read_document(const std::string& yaml, const std::string& origin, Config& c
 
 void read_override(const std::string& text, Config& config) {
   Reader reader(kOverrideOrigin, false, config);
-  const std::size_t equals = text.find('=');
+  constexpr std::size_t kLongestPath = 200;
+  const std::size_t equals = text.substr(0, kLongestPath).find('=');
   if (equals == std::string::npos || equals == 0) {
     throw UserError({kOverrideOrigin, excerpt(text), "key.path=value", "such as --set training.steps=1000"});
   }

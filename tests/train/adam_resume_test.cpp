@@ -46,57 +46,20 @@ TrainingConfig thirty_steps() {
   return config;
 }
 
-/// Some ranks that train together, and where they save.
-struct Ranks {
-  ProcessGrid grid;
-  RowPartition partition;
-  std::filesystem::path root;
-
-  Ranks(Communicator& world, int replicas, std::filesystem::path folder)
-      : grid(world, replicas), partition(kNeurons, grid.shards()), root(std::move(folder)) {}
-
-  AdamTrainer trainer(const TrainingConfig& config, at::ScalarType type = at::kFloat) const {
-    return {
-        host(), grid, Assembly().data(partition, grid.shard()), random_network(partition, grid.shard(), type),
-        config, 7};
-  }
-  SaveState save() const {
-    return [this](std::int64_t step, const ModelArrays& state) {
-      save_state(grid, root, partition, step, state);
-    };
-  }
-};
-
-Bits bits_of_uninterrupted(const Ranks& ranks, const TrainingConfig& config) {
-  AdamTrainer trainer = ranks.trainer(config);
-  train_unattended(trainer);
-  return bits_of(trainer.arrays());
-}
-
-/// What goes on from the state after `step`.
-Bits bits_of_resumed(const Ranks& ranks, const TrainingConfig& config, std::int64_t step) {
-  AdamTrainer trainer = ranks.trainer(config);
-  trainer.resume(saved_at(ranks.root, step));
-  EXPECT_EQ(trainer.steps_done(), step);
-  train_unattended(trainer);
-  EXPECT_EQ(trainer.steps_done(), config.steps);
-  return bits_of(trainer.arrays());
-}
-
 /// By number of replicas.
 class ResumeOn : public testing::TestWithParam<int> {
  protected:
   void SetUp() override {
     if (test_world().size() % GetParam() != 0) GTEST_SKIP() << "these ranks cannot be split into replicas";
-    ranks_.emplace(test_world(), GetParam(), folder_.path());
+    job_.emplace(host(), test_world(), GetParam(), folder_.path());
   }
 
   const TemporaryFolder folder_{test_world()};
-  std::optional<Ranks> ranks_;
+  std::optional<Job> job_;
 };
 
 TEST_P(ResumeOn, StatesThatAreSavedChangeNoBit) {
-  AdamTrainer trainer = ranks_->trainer(thirty_steps());
+  AdamTrainer trainer = job_->trainer(thirty_steps());
   ScriptedControl control([](std::int64_t) { return Wish::checkpoint; });
   std::vector<std::int64_t> saved;
   trainer.train(control, [&](std::int64_t step, const ModelArrays&) { saved.push_back(step); });
@@ -104,28 +67,27 @@ TEST_P(ResumeOn, StatesThatAreSavedChangeNoBit) {
   ASSERT_EQ(saved.size(), 29U);
   EXPECT_EQ(saved.front(), 1);
   EXPECT_EQ(saved.back(), 29);
-  EXPECT_THAT(differences(bits_of(trainer.arrays()), bits_of_uninterrupted(*ranks_, thirty_steps())),
-              IsEmpty());
+  EXPECT_THAT(differences(bits_of(trainer.arrays()), job_->bits_of_uninterrupted(thirty_steps())), IsEmpty());
 }
 
 TEST_P(ResumeOn, GoesOnAsIfItHadNotBeenStopped) {
-  const Bits expected = bits_of_uninterrupted(*ranks_, thirty_steps());
+  const Bits expected = job_->bits_of_uninterrupted(thirty_steps());
   // The first step, one in the middle, the end of an epoch and the step after it, the last but one.
   for (const std::int64_t step : {1, 7, 10, 11, 29}) {
     SCOPED_TRACE(std::to_string(step) + " steps");
-    AdamTrainer stopped = ranks_->trainer(thirty_steps());
-    stop_after(stopped, step, ranks_->save());
+    AdamTrainer stopped = job_->trainer(thirty_steps());
+    stop_after(stopped, step, job_->save());
     EXPECT_EQ(stopped.steps_done(), step);
-    EXPECT_THAT(differences(bits_of_resumed(*ranks_, thirty_steps(), step), expected), IsEmpty());
+    EXPECT_THAT(differences(job_->bits_of_resumed(thirty_steps(), step), expected), IsEmpty());
   }
 }
 
 TEST_P(ResumeOn, GoesOnFromAnyStateOfATrainingThatGoesOn) {
-  AdamTrainer saving = ranks_->trainer(thirty_steps());
+  AdamTrainer saving = job_->trainer(thirty_steps());
   ScriptedControl control([](std::int64_t poll) { return poll % 9 == 4 ? Wish::checkpoint : Wish::go_on; });
-  saving.train(control, ranks_->save());
+  saving.train(control, job_->save());
   for (const std::int64_t step : {5, 14, 23}) {
-    EXPECT_THAT(differences(bits_of_resumed(*ranks_, thirty_steps(), step), bits_of(saving.arrays())),
+    EXPECT_THAT(differences(job_->bits_of_resumed(thirty_steps(), step), bits_of(saving.arrays())),
                 IsEmpty());
   }
 }
@@ -133,21 +95,21 @@ TEST_P(ResumeOn, GoesOnFromAnyStateOfATrainingThatGoesOn) {
 TEST_P(ResumeOn, AChainOfJobsIsOneTraining) {
   std::int64_t done = 0;
   for (; done + 4 < 30; done += 4) {
-    AdamTrainer trainer = ranks_->trainer(thirty_steps());
-    if (done > 0) trainer.resume(saved_at(ranks_->root, done));
-    stop_after(trainer, 4, ranks_->save());
+    AdamTrainer trainer = job_->trainer(thirty_steps());
+    if (done > 0) trainer.resume(saved_at(job_->root, done));
+    stop_after(trainer, 4, job_->save());
   }
-  EXPECT_THAT(differences(bits_of_resumed(*ranks_, thirty_steps(), done),
-                          bits_of_uninterrupted(*ranks_, thirty_steps())),
-              IsEmpty());
+  EXPECT_THAT(
+      differences(job_->bits_of_resumed(thirty_steps(), done), job_->bits_of_uninterrupted(thirty_steps())),
+      IsEmpty());
 }
 
 TEST_P(ResumeOn, ATrainerThatHasRunOnGoesBack) {
-  AdamTrainer trainer = ranks_->trainer(thirty_steps());
+  AdamTrainer trainer = job_->trainer(thirty_steps());
   ScriptedControl control([](std::int64_t poll) { return poll == 6 ? Wish::checkpoint : Wish::go_on; });
-  trainer.train(control, ranks_->save());
+  trainer.train(control, job_->save());
   const Bits expected = bits_of(trainer.arrays());
-  trainer.resume(saved_at(ranks_->root, 7));
+  trainer.resume(saved_at(job_->root, 7));
   EXPECT_EQ(trainer.steps_done(), 7);
   EXPECT_FALSE(differences(bits_of(trainer.arrays()), expected).empty());
   train_unattended(trainer);
@@ -160,7 +122,7 @@ TEST_P(ResumeOn, TheWishOfOneRankStopsAllAtTheSameStep) {
     if (!wishes) return Wish::go_on;
     return poll == 3 ? Wish::checkpoint : poll == 8 ? Wish::stop : Wish::go_on;
   });
-  AdamTrainer trainer = ranks_->trainer(thirty_steps());
+  AdamTrainer trainer = job_->trainer(thirty_steps());
   std::vector<std::int64_t> saved;
   std::string words;
   try {
@@ -173,9 +135,9 @@ TEST_P(ResumeOn, TheWishOfOneRankStopsAllAtTheSameStep) {
 }
 
 TEST_P(ResumeOn, ATrainingThatIsCompleteIsNotStopped) {
-  AdamTrainer trainer = ranks_->trainer(thirty_steps());
+  AdamTrainer trainer = job_->trainer(thirty_steps());
   ScriptedControl control([](std::int64_t poll) { return poll == 29 ? Wish::stop : Wish::go_on; });
-  trainer.train(control, ranks_->save());
+  trainer.train(control, job_->save());
   EXPECT_EQ(trainer.steps_done(), 30);
   EXPECT_EQ(control.polls(), 29);
 }
@@ -196,7 +158,7 @@ TEST_P(ResumeOn, AWeightThatIsNotFiniteIsNotSaved) {
     double value_;
   };
   for (const bool in_w : {true, false}) {
-    AdamTrainer trainer = ranks_->trainer(thirty_steps());
+    AdamTrainer trainer = job_->trainer(thirty_steps());
     using Limits = std::numeric_limits<double>;
     Spoiler control(in_w ? trainer.model().connectivity : trainer.model().embedding,
                     in_w ? -Limits::infinity() : Limits::quiet_NaN());
@@ -217,66 +179,54 @@ TEST_P(ResumeOn, AWeightThatTheLastStepSpoilsIsFound) {
   TrainingConfig config = thirty_steps();
   config.steps = 1;
   config.learning_rate.connectivity = 1e39;  // beyond float32
-  AdamTrainer trainer = ranks_->trainer(config);
+  AdamTrainer trainer = job_->trainer(config);
   EXPECT_THROW(train_unattended(trainer), DivergedError);
 }
 
-/// Rates that no training survives, 2^100 times those that it does: Adam's steps are as long as its rates.
-TrainingConfig wild() {
-  TrainingConfig config = thirty_steps();
-  config.divergence = DivergencePolicy::rewind;
-  config.most_rewinds = 100;
-  for (double* const rate : {&config.learning_rate.connectivity, &config.learning_rate.embedding,
-                             &config.learning_rate.phi, &config.learning_rate.psi})
-    *rate = std::ldexp(*rate, 100);
-  return config;
-}
-
 TEST_P(ResumeOn, RewindsHalveTheRatesUntilItConverges) {
-  AdamTrainer trainer = ranks_->trainer(wild());
+  AdamTrainer trainer = job_->trainer(made_wild(thirty_steps()));
   Unattended nobody;
   try {
-    trainer.train(nobody, ranks_->save());
+    trainer.train(nobody, job_->save());
     FAIL() << "it converged";
   } catch (const DivergedError& error) {
     EXPECT_THAT(error.what(), testing::StartsWith("training, step 2: the loss became"));
   }
   // A state before the first step is there to go back to.
-  for (int k = 0; k < 100; ++k) ASSERT_TRUE(trainer.rewind(saved_at(ranks_->root, 0)));
+  for (int k = 0; k < 100; ++k) ASSERT_TRUE(trainer.rewind(saved_at(job_->root, 0)));
   EXPECT_EQ(trainer.steps_done(), 0);
   EXPECT_EQ(trainer.rewinds(), 100);
   train_unattended(trainer);
-  EXPECT_THAT(differences(bits_of(trainer.arrays()), bits_of_uninterrupted(*ranks_, thirty_steps())),
-              IsEmpty());
-  EXPECT_FALSE(trainer.rewind(saved_at(ranks_->root, 0))) << "once more than training.most_rewinds";
+  EXPECT_THAT(differences(bits_of(trainer.arrays()), job_->bits_of_uninterrupted(thirty_steps())), IsEmpty());
+  EXPECT_FALSE(trainer.rewind(saved_at(job_->root, 0))) << "once more than training.most_rewinds";
 }
 
 TEST_P(ResumeOn, RewindsArePartOfTheState) {
   TrainingConfig config = thirty_steps();
   config.divergence = DivergencePolicy::rewind;
   config.most_rewinds = 2;
-  AdamTrainer first = ranks_->trainer(config);
-  stop_after(first, 5, ranks_->save());
-  ASSERT_TRUE(first.rewind(saved_at(ranks_->root, 5)));
-  stop_after(first, 6, ranks_->save());
-  AdamTrainer second = ranks_->trainer(config);
-  second.resume(saved_at(ranks_->root, 11));
+  AdamTrainer first = job_->trainer(config);
+  stop_after(first, 5, job_->save());
+  ASSERT_TRUE(first.rewind(saved_at(job_->root, 5)));
+  stop_after(first, 6, job_->save());
+  AdamTrainer second = job_->trainer(config);
+  second.resume(saved_at(job_->root, 11));
   EXPECT_EQ(second.rewinds(), 1);
   train_unattended(second);
 
-  first.resume(saved_at(ranks_->root, 11));
+  first.resume(saved_at(job_->root, 11));
   train_unattended(first);
   EXPECT_THAT(differences(bits_of(second.arrays()), bits_of(first.arrays())), IsEmpty());
-  EXPECT_FALSE(differences(bits_of(second.arrays()), bits_of_uninterrupted(*ranks_, thirty_steps())).empty());
+  EXPECT_FALSE(differences(bits_of(second.arrays()), job_->bits_of_uninterrupted(thirty_steps())).empty());
   // Going back to a state from before a rewind does not make it undone.
-  second.resume(saved_at(ranks_->root, 5));
+  second.resume(saved_at(job_->root, 5));
   EXPECT_EQ(second.rewinds(), 1);
 }
 
 TEST_P(ResumeOn, DoesNotRewindWhereItIsToStop) {
-  AdamTrainer trainer = ranks_->trainer(thirty_steps());
-  stop_after(trainer, 3, ranks_->save());
-  EXPECT_FALSE(trainer.rewind(saved_at(ranks_->root, 3)));
+  AdamTrainer trainer = job_->trainer(thirty_steps());
+  stop_after(trainer, 3, job_->save());
+  EXPECT_FALSE(trainer.rewind(saved_at(job_->root, 3)));
   EXPECT_EQ(trainer.rewinds(), 0);
 }
 
@@ -287,17 +237,17 @@ class ResumeMistakes : public testing::Test {
   /// Saves the state after 5 steps, as `change` leaves it, and expects that it is refused on all ranks.
   void expect_refused(const std::function<void(ModelArrays&)>& change,
                       std::initializer_list<std::string_view> words) const {
-    AdamTrainer trainer = ranks_.trainer(thirty_steps());
+    AdamTrainer trainer = job_.trainer(thirty_steps());
     stop_after(trainer, 5, [&](std::int64_t step, ModelArrays state) {
       change(state);
-      save_state(ranks_.grid, ranks_.root, ranks_.partition, step, state);
+      save_state(job_.grid, job_.root, job_.partition, step, state);
     });
-    AdamTrainer other = ranks_.trainer(thirty_steps());
-    expect_user_error([&] { other.resume(saved_at(ranks_.root, 5)); }, words);
+    AdamTrainer other = job_.trainer(thirty_steps());
+    expect_user_error([&] { other.resume(saved_at(job_.root, 5)); }, words);
   }
 
   const TemporaryFolder folder_{test_world()};
-  const Ranks ranks_{test_world(), 1, folder_.path()};
+  const Job job_{host(), test_world(), 1, folder_.path()};
 };
 
 ArrayView& array_of(std::vector<ArrayView>& arrays, const std::string& name) {
@@ -305,10 +255,10 @@ ArrayView& array_of(std::vector<ArrayView>& arrays, const std::string& name) {
 }
 
 TEST_F(ResumeMistakes, AFinishedModelIsNoStateUnderWay) {
-  AdamTrainer trainer = ranks_.trainer(thirty_steps());
+  AdamTrainer trainer = job_.trainer(thirty_steps());
   train_unattended(trainer);
-  save_state(ranks_.grid, ranks_.root, ranks_.partition, 30, trainer.arrays());
-  expect_user_error([&] { trainer.resume(saved_at(ranks_.root, 30)); },
+  save_state(job_.grid, job_.root, job_.partition, 30, trainer.arrays());
+  expect_user_error([&] { trainer.resume(saved_at(job_.root, 30)); },
                     {"step_000000000030: a finished model", "expected a gradient training under way"});
 }
 
@@ -350,29 +300,29 @@ TEST_F(ResumeMistakes, CountersThatDoNotFitAreRefused) {
 }
 
 TEST_F(ResumeMistakes, AStateOfAnotherAssemblyIsRefused) {
-  const RowPartition partition(kNeurons + 1, ranks_.grid.shards());
-  const int shard = ranks_.grid.shard();
+  const RowPartition partition(kNeurons + 1, job_.grid.shards());
+  const int shard = job_.grid.shard();
   const auto rows = static_cast<std::size_t>(partition.size(shard));
   const std::vector<float> numbers(rows);
-  save_state(ranks_.grid, ranks_.root, partition, 5,
+  save_state(job_.grid, job_.root, partition, 5,
              {{{"embedding", {static_cast<std::int64_t>(rows), 1}, std::span(numbers)}}, {}});
-  AdamTrainer trainer = ranks_.trainer(thirty_steps());
-  expect_user_error([&] { trainer.resume(saved_at(ranks_.root, 5)); }, {"14", "13"});
+  AdamTrainer trainer = job_.trainer(thirty_steps());
+  expect_user_error([&] { trainer.resume(saved_at(job_.root, 5)); }, {"14", "13"});
 }
 
 TEST(ResumeAlone, ARecordOfTheHistoryMayBeHalfFull) {
   const auto self = make_self_communicator();
   const TemporaryFolder folder;
-  const Ranks alone(*self, 1, folder.path());
+  const Job alone(host(), *self, 1, folder.path());
   TrainingConfig config = thirty_steps();
   config.steps = 2003;  // a record each two steps
   config.batch_size = 1;
-  const Bits expected = bits_of_uninterrupted(alone, config);
+  const Bits expected = alone.bits_of_uninterrupted(config);
   for (const std::int64_t step : {1000, 1001}) {
     AdamTrainer trainer = alone.trainer(config);
     stop_after(trainer, step, alone.save());
     EXPECT_EQ(trainer.history().step.back(), 1000);
-    EXPECT_THAT(differences(bits_of_resumed(alone, config, step), expected), IsEmpty());
+    EXPECT_THAT(differences(alone.bits_of_resumed(config, step), expected), IsEmpty());
   }
 }
 
@@ -389,9 +339,9 @@ double relative(const at::Tensor& actual, const at::Tensor& expected) {
 }
 
 /// Of this rank's part.
-Drift drift_of(const Ranks& ranks, const AdamTrainer& trainer, const AdamTrainer& alone) {
+Drift drift_of(const Job& job, const AdamTrainer& trainer, const AdamTrainer& alone) {
   const auto own = [&](const at::Tensor& all) {
-    return all.narrow(0, ranks.partition.begin(ranks.grid.shard()), ranks.partition.size(ranks.grid.shard()));
+    return all.narrow(0, job.partition.begin(job.grid.shard()), job.partition.size(job.grid.shard()));
   };
   const SignalGnn &model = trainer.model(), &expected = alone.model();
   Drift drift;
@@ -417,21 +367,21 @@ std::unique_ptr<Communicator> first_ranks(int count) {
 Drift drift_of_chain(const std::vector<int>& jobs, at::ScalarType type) {
   const TemporaryFolder folder(test_world());
   const auto self = make_self_communicator();
-  const Ranks one(*self, 1, folder.path());
+  const Job one(host(), *self, 1, folder.path());
   AdamTrainer alone = one.trainer(thirty_steps(), type);
   train_unattended(alone);
 
   Drift drift;
   std::int64_t done = 0;
-  for (std::size_t job = 0; job < jobs.size(); ++job) {
-    const bool is_last = job + 1 == jobs.size();
-    if (const auto world = first_ranks(jobs[job])) {
-      const Ranks ranks(*world, 1, folder.path());
-      AdamTrainer trainer = ranks.trainer(thirty_steps(), type);
+  for (std::size_t k = 0; k < jobs.size(); ++k) {
+    const bool is_last = k + 1 == jobs.size();
+    if (const auto world = first_ranks(jobs[k])) {
+      const Job job(host(), *world, 1, folder.path());
+      AdamTrainer trainer = job.trainer(thirty_steps(), type);
       if (done > 0) trainer.resume(saved_at(folder.path(), done));
-      if (!is_last) stop_after(trainer, 10, ranks.save());
+      if (!is_last) stop_after(trainer, 10, job.save());
       if (is_last) train_unattended(trainer);
-      if (is_last) drift = drift_of(ranks, trainer, alone);
+      if (is_last) drift = drift_of(job, trainer, alone);
     }
     done += 10;
     test_world().barrier();

@@ -1,7 +1,5 @@
 // The gradient training on a device whose memory the host cannot touch, held against the one on the host.
 
-#include <cmath>
-#include <filesystem>
 #include <limits>
 #include <string>
 #include <utility>
@@ -101,39 +99,10 @@ TrainingConfig with_epochs(std::int64_t batch = 4) {
   return config;
 }
 
-/// What trains on a device, and where it saves.
-struct Job {
-  Device& device;
-  ProcessGrid grid;
-  RowPartition partition{kNeurons, grid.shards()};
-  std::filesystem::path root;
-
-  Job(Device& where, int replicas, std::filesystem::path folder)
-      : device(where),
-        grid(where.is_host() ? test_world() : device_world(), replicas),
-        root(std::move(folder)) {}
-
-  AdamTrainer trainer(const TrainingConfig& config, at::ScalarType type = at::kFloat) const {
-    return {
-        device, grid, Assembly().data(partition, grid.shard()), random_network(partition, grid.shard(), type),
-        config, 7};
-  }
-  SaveState save() const {
-    return [this](std::int64_t step, const ModelArrays& state) {
-      save_state(grid, root, partition, step, state);
-    };
-  }
-  Bits bits_of_uninterrupted(const TrainingConfig& config) const {
-    AdamTrainer training = trainer(config);
-    train_unattended(training);
-    return bits_of(training.arrays());
-  }
-};
-
 TEST_P(TrainingOnDevice, StatesThatAreSavedChangeNoBit) {
   for (const std::int64_t batch : {4, 12}) {
     const TrainingConfig config = with_epochs(batch);
-    const Job job(device_under_test(), GetParam(), {});
+    const Job job(device_under_test(), device_world(), GetParam());
     AdamTrainer training = job.trainer(config);
     ScriptedControl control([](std::int64_t) { return Wish::checkpoint; });
     std::vector<std::int64_t> saved;
@@ -148,8 +117,8 @@ TEST_P(TrainingOnDevice, StatesThatAreSavedChangeNoBit) {
 TEST_P(TrainingOnDevice, GoesOnAsIfItHadNotBeenStopped) {
   const TemporaryFolder folder(test_world());
   DeviceWithRoom full(0);
-  const Job resident(device_under_test(), GetParam(), folder.path());
-  const Job streamed(full, GetParam(), folder.path());
+  const Job resident(device_under_test(), device_world(), GetParam(), folder.path());
+  const Job streamed(full, device_world(), GetParam(), folder.path());
   const TrainingConfig config = with_epochs();
   const Bits expected = resident.bits_of_uninterrupted(config);
   std::int64_t polls = 0;
@@ -159,16 +128,14 @@ TEST_P(TrainingOnDevice, GoesOnAsIfItHadNotBeenStopped) {
     stop_after(stopped, ++polls, resident.save());
     EXPECT_EQ(stopped.steps_done(), step);
     // Within a window those that stream begin in the middle of their ring.
-    AdamTrainer resumed = (step == 12 ? streamed : resident).trainer(config);
-    resumed.resume(saved_at(folder.path(), step));
-    train_unattended(resumed);
-    EXPECT_THAT(differences(bits_of(resumed.arrays()), expected), testing::IsEmpty());
+    const Bits resumed = (step == 12 ? streamed : resident).bits_of_resumed(config, step);
+    EXPECT_THAT(differences(resumed, expected), testing::IsEmpty());
   }
 }
 
 TEST_P(TrainingOnDevice, ATrainerThatHasRunOnGoesBack) {
   const TemporaryFolder folder(test_world());
-  const Job job(device_under_test(), GetParam(), folder.path());
+  const Job job(device_under_test(), device_world(), GetParam(), folder.path());
   AdamTrainer training = job.trainer(with_epochs());
   ScriptedControl control([](std::int64_t poll) { return poll == 1 ? Wish::checkpoint : Wish::go_on; });
   training.train(control, job.save());
@@ -181,7 +148,7 @@ TEST_P(TrainingOnDevice, ATrainerThatHasRunOnGoesBack) {
 TEST_P(TrainingOnDevice, TheWishOfOneRankStopsAllAtTheSameStep) {
   const bool wishes = test_world().rank() == test_world().size() - 1;
   ScriptedControl control([&](std::int64_t poll) { return wishes && poll == 2 ? Wish::stop : Wish::go_on; });
-  const Job job(device_under_test(), GetParam(), {});
+  const Job job(device_under_test(), device_world(), GetParam());
   AdamTrainer training = job.trainer(with_epochs());
   std::int64_t saved = 0;
   EXPECT_THROW(training.train(control, [&](std::int64_t step, const ModelArrays&) { saved = step; }),
@@ -191,14 +158,8 @@ TEST_P(TrainingOnDevice, TheWishOfOneRankStopsAllAtTheSameStep) {
 
 TEST_P(TrainingOnDevice, RewindsHalveTheRatesUntilItConverges) {
   const TemporaryFolder folder(test_world());
-  const Job job(device_under_test(), GetParam(), folder.path());
-  TrainingConfig wild = with_epochs();
-  wild.divergence = DivergencePolicy::rewind;
-  wild.most_rewinds = 100;
-  for (double* const rate : {&wild.learning_rate.connectivity, &wild.learning_rate.embedding,
-                             &wild.learning_rate.phi, &wild.learning_rate.psi})
-    *rate = std::ldexp(*rate, 100);
-  AdamTrainer training = job.trainer(wild);
+  const Job job(device_under_test(), device_world(), GetParam(), folder.path());
+  AdamTrainer training = job.trainer(made_wild(with_epochs()));
   Unattended nobody;
   EXPECT_THROW(training.train(nobody, job.save()), DivergedError);
   for (int k = 0; k < 100; ++k) ASSERT_TRUE(training.rewind(saved_at(folder.path(), 0)));
@@ -209,7 +170,8 @@ TEST_P(TrainingOnDevice, RewindsHalveTheRatesUntilItConverges) {
 
 TEST_P(TrainingOnDevice, GoesOnFromAStateOfTheHost) {
   const TemporaryFolder folder(test_world());
-  const Job here(host(), GetParam(), folder.path()), there(device_under_test(), GetParam(), folder.path());
+  const Job here(host(), test_world(), GetParam(), folder.path()),
+      there(device_under_test(), device_world(), GetParam(), folder.path());
   AdamTrainer first = here.trainer(with_epochs(), at::kDouble);
   stop_after(first, 7, here.save());
   AdamTrainer second = there.trainer(with_epochs(), at::kDouble);

@@ -218,8 +218,7 @@ TEST_P(ClosedFormResumed, InItsPlaceItGoesBackToTheState) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Grids, ClosedFormResumed,
-                         testing::Combine(testing::Values(1, 2),
-                                          testing::Values(kFloat, kDouble, kDifferenced)));
+                         testing::Combine(testing::Values(1, 2), testing::Values(kFloat, kDifferenced)));
 
 /// The first ranks of the test, without the others, which wait.
 class FirstRanks {
@@ -345,6 +344,7 @@ TEST_F(ClosedFormStopped, KeepsTheAccountOfTheWork) {
   train_unattended(*resumed);
   const auto uninterrupted = ranks_.solver(kDouble);
   train_unattended(*uninterrupted);
+  if (test_world().rank() != 0) return;  // it is rank 0's
   const auto tflop = [](const VarproSolver& solver, const std::string& name) {
     const nlohmann::json phases = solver.findings()["solver"]["phases"];
     for (const nlohmann::json& phase : phases)

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,8 +17,9 @@
 #include "weft/comm/process_grid.hpp"
 #include "weft/core/error.hpp"
 #include "weft/io/checkpoint.hpp"
-#include "weft/train/trainer.hpp"
+#include "weft/train/adam_trainer.hpp"
 
+#include "assembly.hpp"
 #include "support/scripted_control.hpp"
 
 namespace weft {
@@ -82,6 +85,53 @@ inline std::vector<std::string> differences(const Bits& a, const Bits& b) {
   for (const auto& [name, bytes] : b)
     if (!a.contains(name)) names.push_back(name);
   return names;
+}
+
+/// Some ranks that train the assembly on a device, and where they save.
+struct Job {
+  Device& device;
+  ProcessGrid grid;
+  RowPartition partition{Assembly::neurons, grid.shards()};
+  std::filesystem::path root;
+
+  /// `world` is of the device. @collective
+  Job(Device& where, Communicator& world, int replicas, std::filesystem::path folder = {})
+      : device(where), grid(world, replicas), root(std::move(folder)) {}
+
+  AdamTrainer trainer(const TrainingConfig& config, at::ScalarType type = at::kFloat) const {
+    SignalGnn network = random_network(partition, grid.shard(), type);
+    return {device, grid, Assembly().data(partition, grid.shard()), std::move(network), config, 7};
+  }
+  SaveState save() const {
+    return [this](std::int64_t step, const ModelArrays& state) {
+      save_state(grid, root, partition, step, state);
+    };
+  }
+  Bits bits_of_uninterrupted(const TrainingConfig& config) const {
+    AdamTrainer training = trainer(config);
+    train_unattended(training);
+    return bits_of(training.arrays());
+  }
+  /// Of what goes on from the state after `step`.
+  Bits bits_of_resumed(const TrainingConfig& config, std::int64_t step) const {
+    AdamTrainer training = trainer(config);
+    training.resume(saved_at(root, step));
+    EXPECT_EQ(training.steps_done(), step);
+    train_unattended(training);
+    EXPECT_EQ(training.steps_done(), config.steps);
+    return bits_of(training.arrays());
+  }
+};
+
+/// Rates that no training survives, 2^100 times those that it does, and as many rewinds: Adam's steps are as
+/// long as its rates, and a power of two changes no bit of them.
+inline TrainingConfig made_wild(TrainingConfig config) {
+  config.divergence = DivergencePolicy::rewind;
+  config.most_rewinds = 100;
+  for (double* const rate : {&config.learning_rate.connectivity, &config.learning_rate.embedding,
+                             &config.learning_rate.phi, &config.learning_rate.psi})
+    *rate = std::ldexp(*rate, 100);
+  return config;
 }
 
 }  // namespace weft

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "weft/core/error.hpp"
-#include "weft/core/section.hpp"
 
 namespace weft {
 namespace {
@@ -45,7 +44,6 @@ void NcclStream::require_alive() const {
 
 void NcclStream::wait() {
   require_alive();
-  const InSection section(Section::collective);
   const double end = clock_.now() + clock_.patience_s;
   for (std::int64_t looks = 0; state() == StreamState::busy; ++looks) {
     look_for_errors();
@@ -81,7 +79,6 @@ void NcclStream::give_up() {
 }
 
 void NcclStream::settle(NcclEndpoint& endpoint, ncclResult_t code) {
-  const InSection section(Section::collective);
   const double end = clock_.now() + clock_.patience_s;
   for (std::int64_t looks = 0; code == ncclInProgress; ++looks) {
     if (clock_.now() > end) fail_late(endpoint);
@@ -134,7 +131,6 @@ void NcclStream::abort() {
 
 void NcclStream::finish(NcclEndpoint& endpoint) {
   if (endpoint.comm == nullptr) return;
-  const InSection section(Section::collective);
   ncclResult_t code = api_.finalize(endpoint.comm);
   const double end = clock_.now() + clock_.patience_s;
   while (code == ncclInProgress && clock_.now() < end) {
