@@ -122,9 +122,10 @@ std::unique_ptr<TemporaryFolder> Faults::undisturbed_runs;
 TEST_F(Faults, OneOfThreeRanksIsKilledTwentyTimes) {
   const fs::path run = output("killed");
   simulate(run);
+  const Words longer{"--set", "training.steps=5000"};
   std::int64_t step = 0;
   for (int kills = 0; kills < 20; ++kills) {
-    RunningProcess job(weft_command(training(run), 3));
+    RunningProcess job(weft_command(training(run, longer), 3));
     const auto moment = step + static_cast<std::int64_t>(random_() % 100);
     ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") >= moment; }))
         << "the training ended before kill " << kills << ": " << job.wait().err;
@@ -134,9 +135,9 @@ TEST_F(Faults, OneOfThreeRanksIsKilledTwentyTimes) {
     ASSERT_NE(result.exit_code, 124) << "the other ranks went on";
     step = newest_step(run / "checkpoints");
   }
-  const ProcessResult result = run_weft(with(run_of(run), {"--resume", "must"}), 3);
+  const ProcessResult result = run_weft(with(run_of(run, longer), {"--resume", "must"}), 3);
   ASSERT_EQ(result.exit_code, 0) << result.err;
-  expect_same_arrays(run, undisturbed({}, 3));
+  expect_same_arrays(run, undisturbed(longer, 3));
 }
 
 TEST_F(Faults, AllRanksAreKilledWhileTheySaveFiftyTimes) {
