@@ -13,7 +13,8 @@ std::int64_t now_ns() {
       .count();
 }
 
-// Each by itself may be a moment older than the others, which does not matter to those who look at seconds.
+// Whoever sees a section sees no older time: the seconds of the section before would be too many for it. For
+// the rest, each by itself may be a moment older than the others, which does not matter.
 std::atomic<const char*> present_stage{""};
 std::atomic<std::int64_t> present_step{0};
 std::atomic<Section> present_section{Section::step};
@@ -21,7 +22,7 @@ std::atomic<std::int64_t> since_ns{now_ns()};
 
 Section enter(Section section) {
   since_ns.store(now_ns(), std::memory_order_relaxed);
-  return present_section.exchange(section, std::memory_order_relaxed);
+  return present_section.exchange(section, std::memory_order_release);
 }
 
 }  // namespace
@@ -45,9 +46,13 @@ void note_step(std::int64_t step) {
 }
 
 Whereabouts whereabouts() {
-  return {present_stage.load(std::memory_order_relaxed), present_step.load(std::memory_order_relaxed),
-          present_section.load(std::memory_order_relaxed),
-          1e-9 * static_cast<double>(now_ns() - since_ns.load(std::memory_order_relaxed))};
+  Whereabouts now;
+  now.section = present_section.load(std::memory_order_acquire);
+  now.stage = present_stage.load(std::memory_order_relaxed);
+  now.step = present_step.load(std::memory_order_relaxed);
+  const std::int64_t since = since_ns.load(std::memory_order_relaxed);
+  now.seconds = 1e-9 * static_cast<double>(now_ns() - since);
+  return now;
 }
 
 }  // namespace weft

@@ -52,6 +52,7 @@ void run() {
     register_simulator_cases(machine);
     register_training_cases(machine);
     register_closed_form_cases(machine);
+    register_checkpoint_cases(machine);
   }
   register_dense_libtorch_cases();
   benchmark::RunSpecifiedBenchmarks();

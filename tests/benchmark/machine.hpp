@@ -35,6 +35,7 @@ inline void set_floor(benchmark::State& state, const Machine& machine, double by
 void register_simulator_cases(const Machine& machine);
 void register_training_cases(const Machine& machine);
 void register_closed_form_cases(const Machine& machine);
+void register_checkpoint_cases(const Machine& machine);
 /// The yardstick, on the host.
 void register_dense_libtorch_cases();
 

@@ -1,37 +1,19 @@
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include <benchmark/benchmark.h>
-
-#include <ATen/ops/randn.h>
 
 #include "weft/comm/process_grid.hpp"
 #include "weft/train/adam_trainer.hpp"
 
 #include "dense_libtorch.hpp"
 #include "machine.hpp"
+#include "made_up_data.hpp"
 
 namespace weft {
 namespace {
-
-constexpr std::int64_t kFrames = 64;
-
-/// Activity as it looks (standard deviation 8), targets likewise; the time of a step does not depend on the
-/// values.
-TrainingData made_up_data(std::int64_t neurons) {
-  TrainingData data{RowPartition(neurons, 1),
-                    0,
-                    at::randn({kFrames, neurons}).mul_(8),
-                    at::randn({kFrames, neurons}).mul_(10),
-                    {},
-                    13};
-  data.frames.with_derivative.resize(kFrames);
-  std::iota(data.frames.with_derivative.begin(), data.frames.with_derivative.end(), 0);
-  return data;
-}
 
 /// A step of a training that runs, from one look at the losses to another: the first steps, which record what
 /// the others repeat, are left out.
