@@ -47,7 +47,8 @@ double train(const Machine& machine, const fs::path& folder, std::int64_t neuron
                       SignalGnn::initial(partition, 0, 1, at::kFloat), config, 1);
   CheckpointSaver saver(*machine.world, folder, partition, {});
   OneCheckpoint control(saver, saves);
-  CheckpointInfo info{.neurons = neurons, .method = "adam", .complete = false};
+  CheckpointInfo info;
+  info.neurons = neurons;
   const auto start = Clock::now();
   trainer.train(control, [&](std::int64_t step, const ModelArrays& state) {
     info.step = step;

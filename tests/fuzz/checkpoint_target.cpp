@@ -74,8 +74,8 @@ void read(View input) {
   const std::size_t choice = input.empty() ? 0 : std::to_integer<std::size_t>(input.front());
   folder.replace(kFiles[choice % kFiles.size()], input.empty() ? input : input.subspan(1));
   const Checkpoint checkpoint(folder.path());
-  checkpoint.verify();
   read_arrays(checkpoint);
+  checkpoint.verify();
 }
 
 std::vector<Bytes> seeds() {

@@ -93,59 +93,41 @@ TEST_P(TrainingOnDevice, IsThatOfTheHost) {
 }
 
 /// Looks after steps 12, 16 and 24, where a training may be saved, and at the end.
-TrainingConfig with_epochs(std::int64_t batch = 4) {
-  TrainingConfig config = config_of(kWindow + 11, batch);
+TrainingConfig with_epochs() {
+  TrainingConfig config = config_of(kWindow + 11, 12);
   config.epoch_steps = 12;
   return config;
 }
 
-TEST_P(TrainingOnDevice, StatesThatAreSavedChangeNoBit) {
-  for (const std::int64_t batch : {4, 12}) {
-    const TrainingConfig config = with_epochs(batch);
-    const Job job(device_under_test(), device_world(), GetParam());
-    AdamTrainer training = job.trainer(config);
-    ScriptedControl control([](std::int64_t) { return Wish::checkpoint; });
-    std::vector<std::int64_t> saved;
-    training.train(control, [&](std::int64_t step, const ModelArrays&) { saved.push_back(step); });
-    EXPECT_EQ(saved, (std::vector<std::int64_t>{12, 16, 24}));
-    EXPECT_GT(training.recorded_operations(), 20U);
-    EXPECT_THAT(differences(bits_of(training.arrays()), job.bits_of_uninterrupted(config)),
-                testing::IsEmpty());
-  }
-}
+class SavedOnDevice : public TrainingOnDevice {};
 
-TEST_P(TrainingOnDevice, GoesOnAsIfItHadNotBeenStopped) {
+TEST_P(SavedOnDevice, StatesChangeNoBitAndAreGoneOnFrom) {
   const TemporaryFolder folder(test_world());
   DeviceWithRoom full(0);
   const Job resident(device_under_test(), device_world(), GetParam(), folder.path());
   const Job streamed(full, device_world(), GetParam(), folder.path());
   const TrainingConfig config = with_epochs();
-  const Bits expected = resident.bits_of_uninterrupted(config);
-  std::int64_t polls = 0;
-  for (const std::int64_t step : {12, 16, 24}) {
-    SCOPED_TRACE(std::to_string(step) + " steps");
-    AdamTrainer stopped = resident.trainer(config);
-    stop_after(stopped, ++polls, resident.save());
-    EXPECT_EQ(stopped.steps_done(), step);
-    // Within a window those that stream begin in the middle of their ring.
-    const Bits resumed = (step == 12 ? streamed : resident).bits_of_resumed(config, step);
-    EXPECT_THAT(differences(resumed, expected), testing::IsEmpty());
-  }
-}
-
-TEST_P(TrainingOnDevice, ATrainerThatHasRunOnGoesBack) {
-  const TemporaryFolder folder(test_world());
-  const Job job(device_under_test(), device_world(), GetParam(), folder.path());
-  AdamTrainer training = job.trainer(with_epochs());
-  ScriptedControl control([](std::int64_t poll) { return poll == 1 ? Wish::checkpoint : Wish::go_on; });
-  training.train(control, job.save());
+  AdamTrainer training = resident.trainer(config);
+  ScriptedControl control([](std::int64_t) { return Wish::checkpoint; });
+  std::vector<std::int64_t> saved;
+  training.train(control, [&](std::int64_t step, const ModelArrays& state) {
+    saved.push_back(step);
+    resident.save()(step, state);
+  });
+  EXPECT_EQ(saved, (std::vector<std::int64_t>{12, 16, 24}));
+  EXPECT_GT(training.recorded_operations(), 20U);
   const Bits expected = bits_of(training.arrays());
+  EXPECT_THAT(differences(resident.bits_of_uninterrupted(config), expected), testing::IsEmpty());
+  // Within a window those that stream begin in the middle of their ring.
+  EXPECT_THAT(differences(streamed.bits_of_resumed(config, 12), expected), testing::IsEmpty());
+  EXPECT_THAT(differences(resident.bits_of_resumed(config, 24), expected), testing::IsEmpty());
+  // The trainer that has run on goes back.
   training.resume(saved_at(folder.path(), 16));
   train_unattended(training);
   EXPECT_THAT(differences(bits_of(training.arrays()), expected), testing::IsEmpty());
 }
 
-TEST_P(TrainingOnDevice, TheWishOfOneRankStopsAllAtTheSameStep) {
+TEST_P(SavedOnDevice, TheWishOfOneRankStopsAllAtTheSameStep) {
   const bool wishes = test_world().rank() == test_world().size() - 1;
   ScriptedControl control([&](std::int64_t poll) { return wishes && poll == 2 ? Wish::stop : Wish::go_on; });
   const Job job(device_under_test(), device_world(), GetParam());
@@ -156,7 +138,7 @@ TEST_P(TrainingOnDevice, TheWishOfOneRankStopsAllAtTheSameStep) {
   EXPECT_EQ(saved, 24);
 }
 
-TEST_P(TrainingOnDevice, RewindsHalveTheRatesUntilItConverges) {
+TEST_P(SavedOnDevice, RewindsHalveTheRatesUntilItConverges) {
   const TemporaryFolder folder(test_world());
   const Job job(device_under_test(), device_world(), GetParam(), folder.path());
   AdamTrainer training = job.trainer(made_wild(with_epochs()));
@@ -168,7 +150,7 @@ TEST_P(TrainingOnDevice, RewindsHalveTheRatesUntilItConverges) {
               testing::IsEmpty());
 }
 
-TEST_P(TrainingOnDevice, GoesOnFromAStateOfTheHost) {
+TEST_P(SavedOnDevice, GoesOnFromAStateOfTheHost) {
   const TemporaryFolder folder(test_world());
   const Job here(host(), test_world(), GetParam(), folder.path()),
       there(device_under_test(), device_world(), GetParam(), folder.path());
@@ -183,6 +165,7 @@ TEST_P(TrainingOnDevice, GoesOnFromAStateOfTheHost) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Replicas, TrainingOnDevice, testing::Values(1, 2, 4));
+INSTANTIATE_TEST_SUITE_P(Replicas, SavedOnDevice, testing::Values(1, 2));
 
 TEST(TrainingOnFullDevice, StreamsWhatItsMemoryCannotHold) {
   const TrainingConfig config = config_of(2 * kWindow + 3, 1);

@@ -23,11 +23,13 @@
 
 #include "model/random_tensor.hpp"
 #include "same_network.hpp"
+#include "saved_closed_form.hpp"
 #include "saved_training.hpp"
 #include "support/device_under_test.hpp"
 #include "support/device_with_room.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
+#include "support/temporary_folder.hpp"
 #include "wired_assembly.hpp"
 
 namespace weft {
@@ -234,12 +236,18 @@ TEST_F(ClosedFormInTf32, GivesWayToFullPrecisionWhereItDoesNotDo) {
   EXPECT_EQ(findings.at("tf32"), false);
 }
 
-std::unique_ptr<VarproSolver> solve(Device& device, const ProcessGrid& grid, const WiredAssembly& assembly,
-                                    const EquationForm& form) {
+std::unique_ptr<VarproSolver> make_solver(Device& device, const ProcessGrid& grid,
+                                          const WiredAssembly& assembly, const EquationForm& form) {
   const RowPartition partition(kNeurons, grid.shards());
   auto solver = std::make_unique<VarproSolver>(device, grid, assembly.data(partition, grid.shard()),
                                                TrainingConfig{}, assembly.group, 3);
   solver->start_from(form);
+  return solver;
+}
+
+std::unique_ptr<VarproSolver> solve(Device& device, const ProcessGrid& grid, const WiredAssembly& assembly,
+                                    const EquationForm& form) {
+  auto solver = make_solver(device, grid, assembly, form);
   train_unattended(*solver);
   return solver;
 }
@@ -282,6 +290,64 @@ TEST_P(ClosedFormOnDevice, FindsWhatTheHostFindsInDoublePrecision) {
 TEST_P(ClosedFormOnDevice, FindsWhatTheHostFindsInDifferences) {
   expect_what_the_host_finds({true, at::kDouble}, {kNoRoom}, 1e-5);
 }
+
+/// With small chunks of frames, stopped and resumed.
+class ClosedFormResumedOnDevice : public ClosedFormOnDevice {
+ protected:
+  std::unique_ptr<VarproSolver> solver_on(Device& device) const {
+    auto solver = make_solver(device, *grid_, assembly_, kForm);
+    solver->take_frames_by(kFewFrames);
+    return solver;
+  }
+  /// Stopped on one device, and gone on with on another.
+  std::unique_ptr<VarproSolver> resumed(Device& first, Device& second, const StateWish& wanted) const {
+    const RowPartition partition(kNeurons, grid_->shards());
+    const auto stopped = solver_on(first);
+    const std::int64_t step = solve_until(*stopped, wanted, [&](std::int64_t at, const ModelArrays& state) {
+      save_state(*grid_, folder_.path(), partition, at, state);
+    });
+    auto resumed = solver_on(second);
+    resumed->resume(saved_at(folder_.path(), step));
+    train_unattended(*resumed);
+    return resumed;
+  }
+  /// Where there are partial sums: not where replicas share the frames.
+  StateWish amid(const StateWish& pass, RowStage stage) const {
+    return GetParam() == 1 ? pass : is_at(stage);
+  }
+
+  static constexpr EquationForm kForm{false, at::kFloat};
+  const WiredAssembly assembly_{{.neurons = kNeurons}};
+  const TemporaryFolder folder_{test_world()};
+};
+
+TEST_P(ClosedFormResumedOnDevice, FindsTheSameBits) {
+  for (const std::int64_t room : {kAnyRoom, kNoRoom}) {
+    SCOPED_TRACE(testing::Message() << "room for " << room << " bytes");
+    DeviceWithRoom device(room);
+    const auto expected = solver_on(device);
+    train_unattended(*expected);
+    for (const StateWish& wanted :
+         {StateWish(has_begun_to_search), amid(is_adding, RowStage::adding), is_at(RowStage::added),
+          amid(is_refining, RowStage::refining), is_at(RowStage::refined), is_at(RowStage::solved)}) {
+      const auto found = resumed(device, device, wanted);
+      EXPECT_THAT(differences(bits_of(found->arrays()), bits_of(expected->arrays())), testing::IsEmpty());
+    }
+  }
+}
+
+TEST_P(ClosedFormResumedOnDevice, GoesOnOnTheHostToo) {
+  const auto self = make_self_communicator();
+  const auto expected = solve(host(), ProcessGrid(*self, 1), assembly_, kForm);
+  DeviceWithRoom device(kAnyRoom);
+  const auto on_host = resumed(device, host(), is_at(RowStage::refining));
+  expect_same_network(on_host->network(), expected->network(), 1e-4);
+  const auto on_device = resumed(host(), device, amid(is_adding, RowStage::adding));
+  expect_same_network(on_device->network(), expected->network(), 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Replicas, ClosedFormResumedOnDevice, testing::Values(1, 2),
+                         testing::PrintToStringParamName());
 
 INSTANTIATE_TEST_SUITE_P(Replicas, ClosedFormOnDevice, testing::Values(1, 2),
                          testing::PrintToStringParamName());

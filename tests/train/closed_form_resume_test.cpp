@@ -18,6 +18,7 @@
 #include "weft/train/varpro_solver.hpp"
 
 #include "same_network.hpp"
+#include "saved_closed_form.hpp"
 #include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
@@ -32,7 +33,6 @@ namespace {
 using testing::IsEmpty;
 
 constexpr std::int64_t kNeurons = 53;  // not divisible by any number of ranks
-constexpr std::int64_t kChunk = 150;   // of 588 frames to fit: four to a pass
 
 const WiredAssembly& assembly() {
   static const WiredAssembly made({.neurons = kNeurons});
@@ -53,25 +53,13 @@ struct Ranks {
     auto made = std::make_unique<VarproSolver>(host(), grid, data.data(partition, grid.shard()), config,
                                                std::vector<std::int64_t>{}, 3);
     made->start_from(form);
-    made->take_frames_by(kChunk);
+    made->take_frames_by(kFewFrames);
     return made;
   }
   void save(std::int64_t step, const ModelArrays& state) const {
     save_state(grid, root, partition, step, state);
   }
 };
-
-/// A number of a state under way; 0 where it is not there.
-std::int64_t number_in(const ModelArrays& state, const std::string& name) {
-  const auto found = std::ranges::find(state.common, name, &ArrayView::name);
-  if (found == state.common.end()) return 0;
-  return std::get<std::span<const std::int64_t>>(found->values).front();
-}
-
-RowStage stage_in(const ModelArrays& state) {
-  return static_cast<RowStage>(number_in(state, "state/rows/stage"));
-}
-std::int64_t frames_done_in(const ModelArrays& state) { return number_in(state, "state/rows/frames_done"); }
 
 /// What all ranks have in common of a state, but for how often it could have been saved, and how long it
 /// took.
@@ -108,27 +96,10 @@ Found found_uninterrupted(const Ranks& ranks, const EquationForm& form) {
   return found_by(*solver);
 }
 
-/// Solves up to a state that is wanted, which is saved; its step. It must come. @collective
-std::int64_t solve_until(const Ranks& ranks, VarproSolver& solver,
-                         const std::function<bool(const ModelArrays&)>& wanted) {
-  ScriptedControl control([](std::int64_t) { return Wish::checkpoint; });
-  std::int64_t saved = 0;
-  const auto save = [&](std::int64_t step, const ModelArrays& state) {
-    if (!wanted(state)) return;
-    ranks.save(step, state);
-    saved = step;
-    throw Stopped("where the test wants it");
-  };
-  EXPECT_THROW(solver.train(control, save), Stopped);
-  return saved;
-}
-
-bool has_begun_to_search(const ModelArrays& state) { return number_in(state, "state/search/steps") > 0; }
-bool is_adding(const ModelArrays& state) {
-  return stage_in(state) == RowStage::adding && frames_done_in(state) > kChunk;
-}
-bool is_refining(const ModelArrays& state) {
-  return stage_in(state) == RowStage::refining && frames_done_in(state) > 0;
+/// Solves up to a state that is wanted, which is saved; its step. @collective
+std::int64_t solve_until(const Ranks& ranks, VarproSolver& solver, const StateWish& wanted) {
+  return weft::solve_until(solver, wanted,
+                           [&](std::int64_t step, const ModelArrays& state) { ranks.save(step, state); });
 }
 
 const EquationForm kFloat{false, at::kFloat}, kDouble{false, at::kDouble}, kDifferenced{true, at::kDouble};
@@ -208,8 +179,7 @@ TEST_P(ClosedFormResumed, OneRankThatWishesItStopsAll) {
 TEST_P(ClosedFormResumed, InItsPlaceItGoesBackToTheState) {
   const auto solver = ranks_->solver(form());
   const std::int64_t step = solve_until(*ranks_, *solver, has_begun_to_search);
-  solve_until(*ranks_, *solver,
-              [](const ModelArrays& later) { return stage_in(later) == RowStage::refined; });
+  solve_until(*ranks_, *solver, is_at(RowStage::refined));
   const Checkpoint state = saved_at(ranks_->root, step);
   solver->resume(state);
   EXPECT_EQ(solver->steps_done(), step);
@@ -248,9 +218,8 @@ struct Moves {
 class ClosedFormMoved : public testing::TestWithParam<EquationForm> {
  protected:
   /// Stopped twice. Whatever ranks go on, they find what one rank finds by itself, to `tolerance`.
-  void expect_what_one_rank_finds(const Moves& moves, double tolerance,
-                                  const std::function<bool(const ModelArrays&)>& first,
-                                  const std::function<bool(const ModelArrays&)>& second) const {
+  void expect_what_one_rank_finds(const Moves& moves, double tolerance, const StateWish& first,
+                                  const StateWish& second) const {
     const auto self = make_self_communicator();
     const Ranks alone(*self, 1, folder_.path());
     const auto expected = alone.solver(GetParam());
@@ -285,21 +254,15 @@ TEST_P(ClosedFormMoved, FromThreeRanksToTwoAndToFour) {
 
 TEST_P(ClosedFormMoved, FromOneRankToThree) {
   if (test_world().size() < 4) GTEST_SKIP() << "four ranks are needed";
-  const auto at = [](RowStage stage) {
-    return [stage](const ModelArrays& state) { return stage_in(state) == stage; };
-  };
-  expect_what_one_rank_finds({{1, 3, 3}}, tolerance(), is_adding, at(RowStage::added));
-  expect_what_one_rank_finds({{2, 1, 3}}, tolerance(), at(RowStage::refined), at(RowStage::solved));
+  expect_what_one_rank_finds({{1, 3, 3}}, tolerance(), is_adding, is_at(RowStage::added));
+  expect_what_one_rank_finds({{2, 1, 3}}, tolerance(), is_at(RowStage::refined), is_at(RowStage::solved));
 }
 
 TEST_P(ClosedFormMoved, FromOneReplicaToTwoAndBack) {
   if (test_world().size() < 4) GTEST_SKIP() << "four ranks are needed";
-  const auto at = [](RowStage stage) {
-    return [stage](const ModelArrays& state) { return stage_in(state) == stage; };
-  };
   // The partial sums of one replica are of no use to two.
-  expect_what_one_rank_finds({{2, 4, 3}, {1, 2, 1}}, tolerance(), is_adding, at(RowStage::adding));
-  expect_what_one_rank_finds({{2, 4, 3}, {1, 2, 1}}, tolerance(), is_refining, at(RowStage::refined));
+  expect_what_one_rank_finds({{2, 4, 3}, {1, 2, 1}}, tolerance(), is_adding, is_at(RowStage::adding));
+  expect_what_one_rank_finds({{2, 4, 3}, {1, 2, 1}}, tolerance(), is_refining, is_at(RowStage::refined));
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, ClosedFormMoved, testing::Values(kFloat, kDouble));
@@ -337,8 +300,7 @@ TEST_F(ClosedFormStopped, KnowsTheFormsThatWereGivenUp) {
 
 TEST_F(ClosedFormStopped, KeepsTheAccountOfTheWork) {
   const auto stopped = ranks_.solver(kDouble);
-  const std::int64_t step = solve_until(
-      ranks_, *stopped, [](const ModelArrays& state) { return stage_in(state) == RowStage::refined; });
+  const std::int64_t step = solve_until(ranks_, *stopped, is_at(RowStage::refined));
   const auto resumed = ranks_.solver(kDouble);
   resumed->resume(saved_at(ranks_.root, step));
   train_unattended(*resumed);
