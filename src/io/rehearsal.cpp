@@ -17,7 +17,7 @@ namespace weft {
 namespace {
 
 /// Of the processor, so that a slow disk is given all the time it needs.
-constexpr rlim_t kPatience_s = 10;
+constexpr rlim_t kPatience_s = 5;
 
 void limit(int what, rlim_t most) {
   rlimit now{};

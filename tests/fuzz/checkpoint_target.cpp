@@ -1,8 +1,6 @@
 #include <array>
 #include <cstdint>
 
-#include <nlohmann/json.hpp>
-
 #include "weft/io/checkpoint.hpp"
 #include "weft/io/files.hpp"
 
@@ -12,8 +10,6 @@
 namespace weft::fuzz {
 namespace fs = std::filesystem;
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kManifest = "manifest.json";
 constexpr std::array kFiles{kManifest, "common.h5", "shard_r0000_of_0002.h5", "shard_r0001_of_0002.h5"};
@@ -34,17 +30,6 @@ class Folder {
     restore(kManifest);
     write_file(path() / name, bytes);
     replaced_ = name;
-  }
-
-  /// Writes size and checksum of the replaced file into the manifest, so that it is not refused for these.
-  void make_manifest_agree() const {
-    Json manifest = Json::parse(read_text(path() / kManifest));
-    for (Json& file : manifest.at("files")) {
-      if (file.at("name") != replaced_) continue;
-      file["bytes"] = fs::file_size(path() / replaced_);
-      file["xxh3"] = file_checksum(path() / replaced_);
-    }
-    write_file(path() / kManifest, bytes_of(manifest.dump()));
   }
 
  private:

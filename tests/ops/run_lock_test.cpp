@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -13,16 +12,14 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "weft/core/error.hpp"
 
+#include "support/failing_call.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
 
@@ -161,19 +158,6 @@ TEST(RunLock, AFileOfPidAndHostAloneIsRead) {
   EXPECT_THAT(RunLock(folder.path()).left_behind(), Optional(StrEq("process 12 on node7")));
 }
 
-/// From now on flock fails in this process as on a file system without locks.
-bool have_flock_fail(unsigned code) {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_flock, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | code),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
-
 /// What a process is told that asks for the lock where there are none.
 std::string words_without_locks(const std::filesystem::path& folder, unsigned code) {
   int ends[2];
@@ -182,7 +166,7 @@ std::string words_without_locks(const std::filesystem::path& folder, unsigned co
   if (child == 0) {
     std::string words = "no such filter";
     try {
-      if (have_flock_fail(code)) {
+      if (have_call_fail(SYS_flock, code)) {
         const RunLock lock(folder);
         words = "locked";
       }
