@@ -190,7 +190,7 @@ struct LossTerms {
   std::string titles;
 };
 
-LossTerms positive_terms(const LossHistory& loss) {
+LossTerms positive_terms(const LossCurve& loss) {
   const std::array terms{std::pair{&loss.total, "total"}, std::pair{&loss.data, "data"},
                          std::pair{&loss.phi_zero, "\"φ(a, 0) = 0\""},
                          std::pair{&loss.psi_monotone, "\"ψ monotone\""}};
@@ -301,9 +301,9 @@ PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& dat
   return source;
 }
 
-bool has_positive_term(const LossHistory& loss) { return !positive_terms(loss).columns.empty(); }
+bool has_positive_term(const LossCurve& loss) { return !positive_terms(loss).columns.empty(); }
 
-PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& loss) {
+PanelSource loss_panel(const std::filesystem::path& folder, const LossCurve& loss) {
   PanelSource source;
   source.panel = {"panel_i_loss", "Training loss",
                   "The loss divided by the number of neurons N, and the terms it is made of: data, the "

@@ -145,11 +145,11 @@ FigureData read_evaluation(const std::filesystem::path& path) {
   return data;
 }
 
-std::optional<LossHistory> read_loss_history(const std::filesystem::path& root) {
+std::optional<LossCurve> read_loss_history(const std::filesystem::path& root) {
   if (!std::filesystem::exists(root / "latest")) return std::nullopt;
   const Checkpoint checkpoint(latest_checkpoint(root));
   if (!checkpoint.has("history/step")) return std::nullopt;
-  LossHistory loss;
+  LossCurve loss;
   loss.step = checkpoint.read_common("history/step");
   if (loss.step.empty()) return std::nullopt;
   loss.total = checkpoint.read_common("history/loss_total");

@@ -53,8 +53,8 @@ PanelSource latents_panel(const std::filesystem::path& folder, const FigureData&
 PanelSource phi_panel(const std::filesystem::path& folder, const FigureData& data);
 PanelSource psi_panel(const std::filesystem::path& folder, const FigureData& data);
 /// A loss of zero throughout has no place on the panel's logarithmic axis.
-bool has_positive_term(const LossHistory& loss);
-PanelSource loss_panel(const std::filesystem::path& folder, const LossHistory& loss);
+bool has_positive_term(const LossCurve& loss);
+PanelSource loss_panel(const std::filesystem::path& folder, const LossCurve& loss);
 /// As has_positive_term, of the residuals.
 bool has_positive_residual(const SolverRecord& solver);
 PanelSource solver_panel(const std::filesystem::path& folder, const SolverRecord& solver);

@@ -27,7 +27,8 @@ struct RunOnGpus {
     const int rank = test_world().rank();
     const bool last = rank + 1 == test_world().size();
     MadeUpGpu gpu(fmt::format("GPU-{}", rank), last ? last_free_bytes : free_bytes);
-    return check_gpus({gpu, test_world(), config, RunFolder{"nowhere"}, 1, {}, ""}, stages);
+    StopRequest nobody({});
+    return check_gpus({gpu, test_world(), config, RunFolder{"nowhere"}, 1, {}, nobody, ""}, stages);
   }
 };
 

@@ -25,13 +25,14 @@ void change(const Field& field) {
     void operator()(DeviceKind* v) const { *v = DeviceKind::cuda; }
     void operator()(ConnectivityDistribution* v) const { *v = ConnectivityDistribution::gaussian; }
     void operator()(TrainingMethod* v) const { *v = TrainingMethod::adam; }
+    void operator()(DivergencePolicy* v) const { *v = DivergencePolicy::rewind; }
   };
   std::visit(Change{}, field);
 }
 
 bool should_matter(std::string_view path, Stage stage, bool recording) {
   static const std::set<std::string_view> never{"name", "device", "threads", "training.replicas"};
-  if (never.contains(path)) return false;
+  if (never.contains(path) || path.starts_with("checkpoint.") || path.starts_with("patience.")) return false;
   if (path == "seed") return true;
   if (path.starts_with("simulation.")) return stage == Stage::simulate || !recording;
   return stage != Stage::simulate;

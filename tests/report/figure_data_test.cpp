@@ -82,9 +82,9 @@ TEST(FigureData, NamesTheFileThatIsMissing) {
   expect_user_error([&] { read_evaluation(folder.path() / "evaluation.h5"); }, {"evaluation.h5"});
 }
 
-TEST(LossHistory, ComesFromTheNewestCheckpoint) {
+TEST(LossCurve, ComesFromTheNewestCheckpoint) {
   const TemporaryFolder folder;
-  const LossHistory written = *made_up_figures(false).loss;
+  const LossCurve written = *made_up_figures(false).loss;
   write_loss_checkpoint(folder.path(), written);
 
   const auto read = read_loss_history(folder.path());
@@ -115,7 +115,7 @@ TEST(SolverRecord, IsAbsentForAMethodWithoutASolver) {
   EXPECT_FALSE(solver_record(nlohmann::json::parse(R"({"connectivity": {"r2": 1}})")));
 }
 
-TEST(LossHistory, IsAbsentWithoutACheckpoint) {
+TEST(LossCurve, IsAbsentWithoutACheckpoint) {
   const TemporaryFolder folder;
   EXPECT_FALSE(read_loss_history(folder.path() / "checkpoints"));
 }

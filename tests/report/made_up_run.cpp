@@ -109,8 +109,8 @@ SharedFunction made_up_psi(bool with_truth) {
   return psi;
 }
 
-LossHistory made_up_loss() {
-  LossHistory loss;
+LossCurve made_up_loss() {
+  LossCurve loss;
   for (int record = 0; record < 50; ++record) {
     loss.step.push_back(10 * record);
     loss.data.push_back(100 * std::exp(-0.1 * record) + 1);
@@ -189,7 +189,7 @@ void write_evaluation(const std::filesystem::path& path, const FigureData& data)
   file.close();
 }
 
-void write_loss_checkpoint(const std::filesystem::path& root, const LossHistory& loss) {
+void write_loss_checkpoint(const std::filesystem::path& root, const LossCurve& loss) {
   const auto alone = make_self_communicator();
   const std::vector<double> weights(neurons, 1);
   const std::vector<ArrayView> rows{view("weights", weights)};

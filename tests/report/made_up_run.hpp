@@ -18,7 +18,7 @@ SolverRecord made_up_solver();
 void write_evaluation(const std::filesystem::path& file, const FigureData& data);
 
 /// A checkpoint that holds the loss history alone.
-void write_loss_checkpoint(const std::filesystem::path& root, const LossHistory& loss);
+void write_loss_checkpoint(const std::filesystem::path& root, const LossCurve& loss);
 
 /// The files of a run that the report reads. The run's name is `name <i>"R&D"</i>`, as hostile as a name can
 /// be.

@@ -344,7 +344,7 @@ TEST(Panels, SurviveASingleFlatNeuronAndALossOfZero) {
   std::fill(data.connectivity.learned.values.begin(), data.connectivity.learned.values.end(), 0.0);
   std::fill(data.connectivity.inset_learned.values.begin(), data.connectivity.inset_learned.values.end(),
             0.0);
-  data.loss = LossHistory{{0}, {0}, {0}, {0}, {0}};
+  data.loss = LossCurve{{0}, {0}, {0}, {0}, {0}};
 
   EXPECT_EQ(draw_panels(folder.path(), data).size(), 5U)
       << "a loss of zero has no place on a logarithmic axis";

@@ -88,7 +88,8 @@ TEST(MemoryOnGpu, OfTheGradientTrainingIsAsPredicted) {
   TakenMemory taken;
   AdamTrainer trainer(device_under_test(), grid, made_up_data(size.frames),
                       SignalGnn::initial(RowPartition(kNeurons, 1), 0, 3, at::kFloat), config, 7);
-  trainer.train([&](const Progress&) { taken.read(); });
+  Unattended control([&](const Progress&) { taken.read(); });
+  trainer.train(control, {});
   ASSERT_GT(trainer.recorded_operations(), 0U);
 
   // What the step by itself took is back by the first reading.

@@ -66,7 +66,7 @@ struct SharedFunction {
 };
 
 /// The terms of the training loss, divided by N: means over the steps from one record to the next.
-struct LossHistory {
+struct LossCurve {
   std::vector<double> step, total, data, phi_zero, psi_monotone;  ///< (K)
 };
 
@@ -97,7 +97,7 @@ struct FigureData {
   Latents latents;
   NeuronFunctions phi;
   SharedFunction psi;
-  std::optional<LossHistory> loss;
+  std::optional<LossCurve> loss;
   std::optional<SolverRecord> solver;
   ScaleFacts scale;
 };
@@ -109,7 +109,7 @@ FigureData read_evaluation(const std::filesystem::path& file);
 
 /// The loss history of the newest checkpoint under `root`; none where there is no checkpoint or it keeps
 /// none. Local.
-std::optional<LossHistory> read_loss_history(const std::filesystem::path& root);
+std::optional<LossCurve> read_loss_history(const std::filesystem::path& root);
 
 /// `solver` of metrics.json; none where the method has no such thing. Local.
 std::optional<SolverRecord> solver_record(const nlohmann::json& metrics);
