@@ -102,6 +102,7 @@ void evaluate_model(const StageContext& context, StageControl& control) {
 }
 
 void report(const StageContext& context) {
+  const InSection writing(Section::checkpoint);
   on_first_rank(context.world,
                 [&] { write_report(context.folder.path, stage_key(context.config, Stage::report)); });
 }

@@ -3,9 +3,12 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <thread>
 
 namespace weft {
 namespace {
+
+const std::thread::id main_thread = std::this_thread::get_id();  // static objects are made by it
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -20,7 +23,9 @@ std::atomic<std::int64_t> present_step{0};
 std::atomic<Section> present_section{Section::step};
 std::atomic<std::int64_t> since_ns{now_ns()};
 
+/// Of other threads' work nothing is noted.
 Section enter(Section section) {
+  if (std::this_thread::get_id() != main_thread) return section;
   since_ns.store(now_ns(), std::memory_order_relaxed);
   return present_section.exchange(section, std::memory_order_release);
 }

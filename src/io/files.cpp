@@ -16,6 +16,7 @@
 #include <xxhash.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 
 namespace weft {
 namespace fs = std::filesystem;
@@ -64,6 +65,7 @@ class Descriptor {
   }
 
   void sync() const {
+    const InSection writing(Section::checkpoint);
     if (::fsync(fd_) != 0) throw_file_error(path_, "cannot be synced to the disk", errno);
   }
 

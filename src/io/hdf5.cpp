@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 #include "weft/io/files.hpp"
 
 #include "io/hdf5_error.hpp"
@@ -200,12 +201,14 @@ void File::reserve_space() const {
 }
 
 void File::flush() const {
+  const InSection writing(Section::checkpoint);
   reserve_space();
   check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), path_.string(), "cannot be written");
   sync_to_disk(path_);
 }
 
 void File::close() {
+  const InSection writing(Section::checkpoint);
   reserve_space();
   check(H5Fclose(handle_.release()), path_.string(), "cannot be closed");
   sync_to_disk(path_);

@@ -190,7 +190,7 @@ void RowSolver::begin() {
   s_.stage = RowStage::adding;
 }
 
-/// Brings a state that was found again to where this rank computes.
+/// Goes on from a state, which may have been found again: then it is brought to where this rank computes.
 void RowSolver::take_up() {
   for (at::Tensor* const values :
        {&s_.matrix, &s_.weights, &s_.shape_right, &s_.shape_products, &s_.shape_data, &s_.row_squares,
@@ -200,9 +200,10 @@ void RowSolver::take_up() {
   if (grid_.replicas().size() > 1) s_.frames_done = 0;  // the sums are those of one replica
   if (s_.stage == RowStage::adding) {
     if (s_.frames_done == 0) return clear_sums();
-    s_.gram = std::make_unique<GramMatrix>(grid_, signals_.partition, std::exchange(s_.matrix, {}));
+    if (!s_.gram)
+      s_.gram = std::make_unique<GramMatrix>(grid_, signals_.partition, std::exchange(s_.matrix, {}));
   }
-  if (s_.stage == RowStage::refining || s_.stage == RowStage::refined)
+  if ((s_.stage == RowStage::refining || s_.stage == RowStage::refined) && !s_.factor)
     s_.factor = restore_factor(grid_.world(), std::exchange(s_.matrix, {}), s_.ridge);
 }
 

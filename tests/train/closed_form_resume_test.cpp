@@ -187,6 +187,15 @@ TEST_P(ClosedFormResumed, InItsPlaceItGoesBackToTheState) {
   expect_same(found_by(*solver), found_uninterrupted(*ranks_, form()));
 }
 
+TEST_P(ClosedFormResumed, InItsPlaceItGoesOnFromWhereItWasStopped) {
+  const auto solver = ranks_->solver(form());
+  for (const StateWish& stop :
+       {StateWish(has_begun_to_search), is_at(RowStage::adding), is_at(RowStage::refining)})
+    solve_until(*ranks_, *solver, stop);
+  train_unattended(*solver);
+  expect_same(found_by(*solver), found_uninterrupted(*ranks_, form()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Grids, ClosedFormResumed,
                          testing::Combine(testing::Values(1, 2), testing::Values(kFloat, kDifferenced)));
 

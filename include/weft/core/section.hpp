@@ -21,8 +21,8 @@ struct Whereabouts {
   double seconds = 0;  ///< since the section was entered, or since the step was noted within it
 };
 
-/// Notes that the main thread is in a section for as long as this lives; sections nest. Main thread only,
-/// cheap: for every collective and every file.
+/// Notes that the main thread is in a section for as long as this lives; sections nest. Cheap: for every
+/// collective and every file. On other threads nothing is noted.
 class InSection {
  public:
   explicit InSection(Section section);

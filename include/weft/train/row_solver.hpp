@@ -77,9 +77,8 @@ enum class RowStage : std::int64_t {
 /// a stage is empty. Large arrays lie where the rank computes.
 struct RowState {
   RowStage stage = RowStage::begun;
-  std::int64_t frames_done =
-      0;                  ///< of the pass over the frames that is under way; 0 where replicas share them
-  SeriesScaling scaling;  ///< from `adding` on; when solved, of y alone
+  std::int64_t frames_done = 0;  ///< in the pass that is under way; 0 where replicas share the frames out
+  SeriesScaling scaling;         ///< from `adding` on; when solved, of y alone
 
   std::unique_ptr<GramMatrix> gram;    ///< while adding
   at::Tensor matrix;                   ///< G (N x N), when added; its factor, when just restored
@@ -97,9 +96,10 @@ struct RowState {
   at::Tensor schur_inverse;  ///< (rows x m x m) float64; while refining
   at::Tensor shape_weight;   ///< (rows x m) float64; from `refining` on
   double change = 1;         ///< of W, relative, by the last refinement
-  at::Tensor right;          ///< (rows x N), (rows x m) float64: right-hand sides of the round under way,
-  at::Tensor shape_rest;     ///< and
-  at::Tensor rest_squares;   ///< (rows) float64: of what is left of y
+  // Of the refinement under way, from what is left of y:
+  at::Tensor right;         ///< (rows x N), right-hand sides of Psi
+  at::Tensor shape_rest;    ///< (rows x m) float64, of the shapes
+  at::Tensor rest_squares;  ///< (rows) float64
 
   RowSolution solution;  ///< what is known of it so far
 };
