@@ -410,10 +410,11 @@ TEST_F(Faults, ASlowDiskIsNoFailure) {
   const fs::path run = output("slow");
   simulate(run);
   // Every fsync takes longer than a step may.
-  const Words impatient{"--set", "patience.step=0.8",  "--set", "patience.collective=0.8",
-                        "--set", "training.steps=200", "--set", "checkpoint.interval=0.05"};
+  const Words impatient{"--set", "patience.heartbeat=2",    "--set", "patience.step=0.7",
+                        "--set", "patience.collective=0.7", "--set", "training.steps=200",
+                        "--set", "checkpoint.interval=0.5"};
   const ProcessResult result =
-      run_weft(training(run, impatient), 2, {{"LD_PRELOAD", WEFT_SLOW_DISK}, {"WEFT_SLOW_DISK_MS", "1500"}});
+      run_weft(training(run, impatient), 2, {{"LD_PRELOAD", WEFT_SLOW_DISK}, {"WEFT_SLOW_DISK_MS", "1000"}});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_TRUE(is_complete(run));
 }

@@ -36,7 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::array kTargets{&kConfig, &kDataset, &kCheckpoint, &kCommandLine};
+constexpr std::array kTargets{&kConfig, &kDataset, &kCheckpoint, &kCommandLine, &kTrap};
 /// An input that takes more of the processor hangs; a busy machine does not make it so. What waits for ever
 /// is ended too.
 constexpr time_t kPatience_s = 20;
@@ -74,7 +74,7 @@ Account& shared_account() {
   return *new (memory) Account{};
 }
 
-/// The sanitizers take address space without end; they have a limit of their own (sanitizers.cmake).
+/// The sanitizers take memory without end; they have a limit of their own, below.
 void limit_memory() {
 #if !defined(__SANITIZE_ADDRESS__)
   const rlimit limit{kMostMemory, kMostMemory};
@@ -232,6 +232,12 @@ int run(const Options& options) {
 
 }  // namespace
 }  // namespace weft::fuzz
+
+#if defined(__SANITIZE_ADDRESS__)
+extern "C" const char* __asan_default_options() {
+  return "max_allocation_size_mb=2048:allocator_may_return_null=1:detect_leaks=0";
+}
+#endif
 
 int main(int argc, char** argv) {
   try {

@@ -34,6 +34,8 @@ extern const Target kDataset;
 extern const Target kCheckpoint;
 /// Arguments behind the program's name, a NUL byte between them.
 extern const Target kCommandLine;
+/// No reader of Weft's: each of its seeds has another end, for the program to tell.
+extern const Target kTrap;
 
 /// What lies in the source tree to make inputs of a target from.
 std::filesystem::path corpus_of(std::string_view target);

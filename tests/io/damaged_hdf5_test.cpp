@@ -44,7 +44,7 @@ TEST(Rehearsal, WhatNeverEndsIsRefused) {
   expect_user_error(
       [] {
         rehearse(kFile, [] {
-          for (volatile int i = 0;;) i = i + 1;
+          for (volatile unsigned i = 0;;) i = i + 1;
         });
       },
       {"activity.h5", "damaged"});
