@@ -174,8 +174,8 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
   for (const Stage stage : kStages) {
     if (stage > request.last) break;
     if (stage == Stage::simulate && !config.data.path.empty()) continue;
-    const std::string found = finished_key(folder, stage);
     const bool redo = to_redo(request, stage);
+    const std::string found = redo ? "" : finished_key(folder, stage);  // what is to go may be damaged
     if (!redo && !found.empty() && found != stage_key(config, stage)) {
       throw UserError({folder.path.string(),
                        fmt::format("its {} stage belongs to another config: {}", stage_name(stage),

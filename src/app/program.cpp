@@ -96,7 +96,7 @@ Config agreed_config(Communicator& world, const CommandLine& line) {
   Config config;
   collectively(world, [&] { config = load_config(line.target, line.overrides); });
   check_agreement(world, line.target.string(), "another config", to_yaml(config));
-  check_agreement(world, "command line", "another command, --output or --redo", request_text(line));
+  check_agreement(world, "command line", "another command, --output, --redo or --resume", request_text(line));
   return config;
 }
 
@@ -122,11 +122,11 @@ void end_at_once(const Alarm& alarm) {
   std::_Exit(code(ExitCode::failure));
 }
 
-void run_stages(const MpiSession& session, Communicator& control, const CommandLine& line) {
+void run_stages(const MpiSession& session, Communicator& control, const CommandLine& line,
+                std::optional<StopRequest>& stop) {
   if (control.rank() == 0) log_to_terminal(line.log_level);
   collectively(control, [&] { check_launcher(control.size()); });
   const Config config = agreed_config(control, line);
-  std::optional<StopRequest> stop;
   collectively(control, [&] { stop.emplace(StopRequest::Options{line.max_hours, control.rank() == 0}); });
   const Heartbeat heartbeat(control, patience_of(config.patience), end_at_once);
   const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
@@ -171,15 +171,21 @@ int refuse_arguments(int& argc, char**& argv, const UserError& mistake) {
   return fail(session, *world, ExitCode::user_mistake, mistake.what());
 }
 
+bool begins_anew(const Request& request) {
+  return request.redo.has_value() || request.resume == Resume::never;
+}
+
 int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
+  std::optional<StopRequest> stop;  // to the very end: a signal that comes late must not kill a rank
   const MpiSession session(argc, argv);
   const std::unique_ptr<Communicator> world = session.world();
   try {
-    run_stages(session, *world, line);
+    run_stages(session, *world, line, stop);
     return code(ExitCode::done);
   } catch (const Stopped& stopped) {
     return fail(session, *world, ExitCode::stopped,
-                fmt::format("stopped: {}; the same command goes on from there", stopped.what()));
+                fmt::format("stopped: {}; the same command{} goes on from there", stopped.what(),
+                            begins_anew(line.request) ? ", without --redo and --resume never," : ""));
   } catch (const UserError& error) {
     return fail(session, *world, ExitCode::user_mistake, error.what());
   } catch (const std::bad_alloc&) {

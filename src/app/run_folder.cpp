@@ -45,7 +45,9 @@ std::string mark_of(const std::string& key, const fs::path& file, const std::str
 std::string key_of_training(const fs::path& checkpoints) {
   try {
     const Checkpoint newest(latest_checkpoint(checkpoints));
-    return newest.info().complete ? newest.info().config_hash : "";
+    if (!newest.info().complete) return "";
+    newest.verify();
+    return newest.info().config_hash;
   } catch (const UserError&) {
     return "";
   }
@@ -126,6 +128,7 @@ void discard_from(const RunFolder& folder, Stage stage) {
   if (stage > Stage::simulate) return;
   remove_tree(folder.data());
   remove_tree(folder.data_under_way());
+  remove_tree(folder.data_resharded());
 }
 
 bool is_resolved(const fs::path& config) { return read_text(config).starts_with(kResolved); }

@@ -140,7 +140,7 @@ void SimulationRun::begin() {
 /// Makes the shards of this number of ranks from those of another. At no moment is there not one whole set,
 /// with its state.
 void SimulationRun::take_over_shards(const CheckpointInfo& info, const SimulationState& state, int shards) {
-  const fs::path renewed = context_.folder.path / "data.resharded.tmp";
+  const fs::path renewed = context_.folder.data_resharded();
   create_shard(renewed);
   collectively(world_, [&] {
     const RowPartition former(info_.neurons, shards);
@@ -164,6 +164,7 @@ void SimulationRun::go_on(const fs::path& state) {
                        {config_.neurons, GlobalRow{partition().begin(world_.rank())}, own()});
     shards = count_shards(folder_);
   });
+  on_first_rank(world_, [&] { remove_tree(context_.folder.data_resharded()); });
   if (shards != world_.size()) take_over_shards(info, saved, shards);
   reopen_shard();
   saver_.continue_from(info);
@@ -206,8 +207,8 @@ void SimulationRun::finish() {
         neuron_types(config_.neurons, static_cast<std::int64_t>(config_.types.size())),
         type_parameters(config_.types)};
     write_dataset_view(folder_, info_, truth, partition());
-    remove_tree(context_.folder.data_states());
     replace_folder(folder_, context_.folder.data());
+    remove_tree(context_.folder.data() / "checkpoints");  // of the simulation under way
   });
 }
 

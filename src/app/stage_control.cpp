@@ -2,13 +2,14 @@
 
 #include <utility>
 
+#include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 
 namespace weft {
 
-StageControl::StageControl(ProgressSink sink, StopRequest& request, const CheckpointConfig& config,
-                           bool leads)
-    : sink_(std::move(sink)), request_(request), interval_(config.interval), leads_(leads) {}
+StageControl::StageControl(Communicator& world, ProgressSink sink, StopRequest& request,
+                           const CheckpointConfig& config)
+    : world_(world), sink_(std::move(sink)), request_(request), interval_(config.interval) {}
 
 void StageControl::save_with(CheckpointSaver* saver, int savers) {
   saver_ = saver;
@@ -23,7 +24,7 @@ Votes StageControl::votes() {
   Votes votes;
   if (request_.reason()) votes.stop = 1;
   const bool due = std::chrono::duration<double>(Clock::now() - saved_at_).count() >= interval_;
-  if (leads_ && saver_ != nullptr && interval_ > 0 && due && !writing_) votes.checkpoint = 1;
+  if (world_.rank() == 0 && saver_ != nullptr && interval_ > 0 && due && !writing_) votes.checkpoint = 1;
   if (saver_ != nullptr && saver_->written()) votes.written = 1;
   return votes;
 }
@@ -45,16 +46,22 @@ Wish StageControl::decide(const Votes& sum) {
 void StageControl::save(const CheckpointInfo& info, const ModelArrays& state, bool at_once) {
   saved_at_ = Clock::now();
   writing_ = !stopping_ && !at_once;
-  if (saver_ == nullptr) return;
-  saver_->start(info, state);
+  if (saver_ != nullptr) saver_->start(info, state);
   if (writing_) return;
-  settle();
+  const bool failed = !settle() && saver_ != nullptr;
+  if (!stopping_) return;
+  collectively(world_, [&] {
+    if (failed)
+      throw ResultNotWritten(
+          "stopped, but the state could not be saved: what was done since the last checkpoint is lost");
+  });
 }
 
-void StageControl::settle() {
+bool StageControl::settle() {
   writing_ = false;
-  if (saver_ != nullptr) saver_->finish();
+  const bool saved = saver_ != nullptr && saver_->finish();
   note_duration();
+  return saved;
 }
 
 /// The end of the job has to leave time for one more.

@@ -16,8 +16,8 @@ namespace weft {
 /// where somebody asked for that. One for each rank; all ranks of a stage have theirs.
 class StageControl final : public RunControl {
  public:
-  /// `leads`: this rank's clock decides when the state is saved. `saving` ranks have a saver, see save_with.
-  StageControl(ProgressSink sink, StopRequest& request, const CheckpointConfig& config, bool leads);
+  /// The clock of rank 0 decides when the state is saved. `world` and `request` must outlive this.
+  StageControl(Communicator& world, ProgressSink sink, StopRequest& request, const CheckpointConfig& config);
 
   /// From now on this rank saves by `saver`, null for none, and `savers` ranks in all have one. The saver
   /// must outlive the loop.
@@ -28,20 +28,22 @@ class StageControl final : public RunControl {
   Wish decide(const Votes& sum) override;
 
   /// Saves a state: while the loop goes on, or, where it is to stop or the caller needs HDF5 itself, at once.
-  /// Where it cannot be written, a warning says so. @collective over the ranks that save
+  /// Where it cannot be written, a warning says so. @collective over all ranks
+  /// @throws ResultNotWritten on all ranks where the loop is to stop, and this cannot be saved for it.
   void save(const CheckpointInfo& info, const ModelArrays& state, bool at_once = false);
-  /// Waits until what is under way is written. @collective over the ranks that save
-  void settle();
+  /// Waits until what is under way is written. True on the ranks that save where it is valid. @collective
+  /// over the ranks that save
+  bool settle();
 
  private:
   void note_duration();
 
   using Clock = std::chrono::steady_clock;
 
+  Communicator& world_;
   ProgressSink sink_;
   StopRequest& request_;
   double interval_;  ///< [s]
-  bool leads_;
   CheckpointSaver* saver_ = nullptr;
   int savers_ = 0;
   bool writing_ = false;   ///< a checkpoint is under way, on all ranks alike

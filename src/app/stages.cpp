@@ -126,6 +126,16 @@ void note_time(const StageContext& context, Stage stage, double seconds, const L
   });
 }
 
+/// The same where the stage was stopped; that it cannot be written is no reason to say anything but that.
+/// @collective
+void note_time_of_a_part(const StageContext& context, Stage stage, double seconds) {
+  try {
+    note_time(context, stage, seconds, {});
+  } catch (const UserError& error) {
+    if (context.world.rank() == 0) log_warning("{}", error.what());
+  }
+}
+
 LoopTime do_stage(const StageContext& context, Stage stage, StageControl& control,
                   const std::filesystem::path& state) {
   switch (stage) {
@@ -151,12 +161,12 @@ LoopTime do_stage(const StageContext& context, Stage stage, StageControl& contro
 
 void run_stage(const StageContext& context, Stage stage, const std::filesystem::path& state) {
   const auto start = std::chrono::steady_clock::now();
-  StageControl control(context.progress, context.stop, context.config.checkpoint, context.world.rank() == 0);
+  StageControl control(context.world, context.progress, context.stop, context.config.checkpoint);
   try {
     const LoopTime loop = do_stage(context, stage, control, state);
     note_time(context, stage, seconds_since(start), loop);
   } catch (const Stopped&) {
-    note_time(context, stage, seconds_since(start), {});
+    note_time_of_a_part(context, stage, seconds_since(start));
     throw;
   }
   log_info("{} done in {:.1f} s", stage_name(stage), seconds_since(start));

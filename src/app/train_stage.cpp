@@ -46,9 +46,14 @@ Checkpoint open_together(Communicator& world, const std::filesystem::path& folde
 /// The newest sound checkpoint, read by rank 0; empty where there is none. @collective
 std::filesystem::path agreed_last_good(const StageContext& context) {
   std::string found;
-  on_first_rank(context.world, [&] {
-    found = newest_sound_checkpoint(context.folder.checkpoints()).value_or(std::filesystem::path()).string();
-  });
+  if (context.world.rank() == 0) {
+    try {
+      found =
+          newest_sound_checkpoint(context.folder.checkpoints()).value_or(std::filesystem::path()).string();
+    } catch (const UserError& error) {  // what made the training diverge is to be heard
+      log_warning("{}", error.what());
+    }
+  }
   return broadcast_text(context.world, found);
 }
 

@@ -166,13 +166,13 @@ const std::vector<Key>& keys() {
       {"training.loss.l2", WEFT_FIELD(c.training.loss.l2), kNotNegative, kTrain,
        "Weight of the sum of W_ij^2."},
 
-      {"training.divergence", WEFT_FIELD(c.training.divergence), kAny, kTrain,
+      {"training.divergence", WEFT_FIELD(c.training.divergence), kAny, kNoStage,
        "Of `adam`, where the loss or a weight is no longer finite: `stop`, with the last good checkpoint "
        "named; `rewind`, back to that checkpoint with half the learning rates."},
       {"training.most_rewinds",
        WEFT_FIELD(c.training.most_rewinds),
        {.low = 1, .high = 100},
-       kTrain,
+       kNoStage,
        "Of `adam`: how often it goes back before it stops all the same."},
 
       {"checkpoint.interval", WEFT_FIELD(c.checkpoint.interval), kNotNegative, kNoStage,

@@ -1,6 +1,7 @@
 #include <optional>
 
 #include "weft/core/error.hpp"
+#include "weft/core/log.hpp"
 #include "weft/io/checkpoint.hpp"
 
 #include "io/checkpoint_folders.hpp"
@@ -26,7 +27,11 @@ void save_in_steps(Communicator& group, const fs::path& root, const CheckpointIn
   collectively(group, [&] {
     if (!leads) return;
     publish_checkpoint(root, manifest);
-    supersede_former(root, manifest.info, retention);
+    try {
+      supersede_former(root, manifest.info, retention);
+    } catch (const UserError& error) {
+      log_warning("{}; the checkpoint itself is saved", error.what());
+    }
   });
 }
 

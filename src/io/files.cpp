@@ -101,6 +101,7 @@ void make_folders(const fs::path& folder) {
 }
 
 void remove_tree(const fs::path& path) {
+  const InSection writing(Section::checkpoint);
   std::error_code error;
   fs::remove_all(path, error);
   if (error) throw_file_error(path, "cannot be removed", error.value());
@@ -162,6 +163,7 @@ std::string read_text(const fs::path& path) {
 }
 
 std::string file_checksum(const fs::path& path) {
+  const InSection reading(Section::read);
   constexpr std::size_t kPart = std::size_t{1} << 20;
   const Descriptor file(path, O_RDONLY, "cannot be opened");
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);

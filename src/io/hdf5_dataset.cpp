@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 #include "weft/io/hdf5.hpp"
 
 #include "io/hdf5_error.hpp"
@@ -147,6 +148,7 @@ void Dataset::write_block(const Shape& start, const Shape& count, hid_t type, co
 
 void Dataset::read_block(const Shape& start, const Shape& count, hid_t type, void* values,
                          std::size_t size) const {
+  const InSection reading(Section::read);
   require(lies_inside(start, count, shape()) && product(count) == size,
           "a block that does not fit " + place_);
   const std::size_t bytes = H5Tget_size(type);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -12,12 +13,21 @@
 #include <unistd.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/section.hpp"
 
 namespace weft {
 namespace {
 
-/// Of the processor, so that a slow disk is given all the time it needs.
-constexpr rlim_t kPatience_s = 5;
+/// What the reading may take of the processor, so that a slow disk is given all the time it needs: more for a
+/// large file, for one chunk may be all of it, compressed.
+constexpr rlim_t kPatience_s = 10;
+constexpr rlim_t kBytes_per_s = 10'000'000;
+
+rlim_t patience_for(const std::filesystem::path& file) {
+  std::error_code unknown;
+  const std::uintmax_t bytes = std::filesystem::file_size(file, unknown);
+  return kPatience_s + (unknown ? 0 : bytes / kBytes_per_s);
+}
 
 void limit(int what, rlim_t most) {
   rlimit now{};
@@ -26,11 +36,11 @@ void limit(int what, rlim_t most) {
   setrlimit(what, &now);
 }
 
-[[noreturn]] void run_child(const std::function<void()>& reading) {
+[[noreturn]] void run_child(rlim_t patience_s, const std::function<void()>& reading) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // it holds this process's lock and connections too
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGILL}) std::signal(signal, SIG_DFL);
   limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_CPU, kPatience_s);
+  limit(RLIMIT_CPU, patience_s);
   // Of what the C library and others say of a crash, nothing is meant for the user.
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);
@@ -52,9 +62,11 @@ int wait_for(pid_t child) {
 }  // namespace
 
 void rehearse(const std::filesystem::path& file, const std::function<void()>& reading) {
+  const InSection waiting(Section::read);
+  const rlim_t patience_s = patience_for(file);
   const pid_t child = fork();
   if (child < 0) return;  // no process to spare: it must do without
-  if (child == 0) run_child(reading);
+  if (child == 0) run_child(patience_s, reading);
   if (wait_for(child) == 0) return;
   throw UserError({file.string(), "damaged: the HDF5 library does not survive reading it",
                    "a sound HDF5 file", "copy or make it again"});

@@ -123,7 +123,7 @@ std::unique_ptr<TemporaryFolder> Faults::undisturbed_runs;
 TEST_F(Faults, OneOfThreeRanksIsKilledTwentyTimes) {
   const fs::path run = output("killed");
   simulate(run);
-  const Words longer{"--set", "training.steps=5000"};
+  const Words longer{"--set", "training.steps=8000"};
   std::int64_t step = 0;
   for (int kills = 0; kills < 20; ++kills) {
     RunningProcess job(weft_command(training(run, longer), 3));
@@ -144,8 +144,9 @@ TEST_F(Faults, OneOfThreeRanksIsKilledTwentyTimes) {
 TEST_F(Faults, AllRanksAreKilledWhileTheySaveFiftyTimes) {
   const fs::path run = output("killed");
   simulate(run);
+  const Words busy{"--set", "checkpoint.interval=1e-6"};
   for (int kills = 0; kills < 50; ++kills) {
-    RunningProcess job(weft_command(training(run), 2));
+    RunningProcess job(weft_command(training(run, busy), 2));
     const std::int64_t before = newest_step(run / "checkpoints");
     ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") > before; })) << job.wait().err;
     // Saves follow each other without a pause, so that any moment lies in one.
@@ -428,10 +429,47 @@ TEST_F(Faults, AStepThatTakesTooLongIsOne) {
 }
 
 TEST_F(Faults, ALossThatIsNotFiniteNamesTheLastGoodCheckpoint) {
-  const Words wild{"--set", "training.learning_rate.connectivity=1e18"};
-  const ProcessResult result = run_weft(run_of(output("wild"), wild), 2);
+  const Words wild{"--set", "training.learning_rate.connectivity=1e30",
+                   "--set", "training.divergence=rewind",
+                   "--set", "training.most_rewinds=2",
+                   "--set", "checkpoint.interval=0"};
+  const fs::path run = output("wild");
+  const ProcessResult result = run_weft(run_of(run, wild), 2);
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_NE(result.err.find("the loss became"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("in smaller steps"), std::string::npos) << result.err;
+  EXPECT_NE(
+      result.err.find("the last good checkpoint is " + (run / "checkpoints" / "step_000000000000").string()),
+      std::string::npos)
+      << result.err;
+}
+
+TEST_F(Faults, ATrainingThatDivergesGoesOnInSmallerSteps) {
+  // Half as large 24 times, the rates are the usual ones.
+  const Words wild{"--set", "training.learning_rate.connectivity=16777.216",
+                   "--set", "training.learning_rate.embedding=8388.608",
+                   "--set", "training.learning_rate.phi=838.8608",
+                   "--set", "training.learning_rate.psi=838.8608",
+                   "--set", "training.divergence=rewind",
+                   "--set", "training.most_rewinds=100",
+                   "--set", "checkpoint.interval=0",
+                   "--set", "training.steps=50"};
+  const ProcessResult result = run_weft(run_of(output("wild"), wild), 2);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(is_complete(output("wild")));
+}
+
+TEST_F(Faults, TheHoursAreOverInTheEvaluation) {
+  const fs::path run = output("evaluated");
+  simulate(run);
+  const Words options{"--set", "training.steps=50"};
+  ASSERT_EQ(run_weft(training(run, options), 2).exit_code, 0);
+  Words evaluation = training(run, options);
+  evaluation.front() = "evaluate";
+  const ProcessResult stopped = run_weft(with(evaluation, {"--max-hours", "1e-9"}), 2);
+  EXPECT_EQ(stopped.exit_code, kStopped) << stopped.err;
+  EXPECT_NE(stopped.err.find("evaluate, before activity"), std::string::npos) << stopped.err;
+  EXPECT_FALSE(fs::exists(run / "results" / "metrics.json"));
+  EXPECT_EQ(run_weft(evaluation, 2).exit_code, 0);
 }
 
 }  // namespace

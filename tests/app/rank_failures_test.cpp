@@ -49,9 +49,9 @@ TEST_F(RankFailures, RanksThatReadDifferentConfigs) {
 
 TEST_F(RankFailures, RanksThatWereAskedForDifferentThings) {
   expect_mistake(run_pair(stage("run"), stage("simulate")),
-                 {"rank 1", "another command, --output or --redo"});
+                 {"rank 1", "another command, --output, --redo or --resume"});
   expect_mistake(run_pair(stage("run"), weft_command({"run", tiny_config()})),
-                 {"rank 1", "another command, --output or --redo"});
+                 {"rank 1", "another command, --output, --redo or --resume"});
   EXPECT_FALSE(fs::exists(output()));
 }
 

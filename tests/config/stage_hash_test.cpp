@@ -31,7 +31,8 @@ void change(const Field& field) {
 }
 
 bool should_matter(std::string_view path, Stage stage, bool recording) {
-  static const std::set<std::string_view> never{"name", "device", "threads", "training.replicas"};
+  static const std::set<std::string_view> never{
+      "name", "device", "threads", "training.replicas", "training.divergence", "training.most_rewinds"};
   if (never.contains(path) || path.starts_with("checkpoint.") || path.starts_with("patience.")) return false;
   if (path == "seed") return true;
   if (path.starts_with("simulation.")) return stage == Stage::simulate || !recording;

@@ -16,6 +16,8 @@ struct RunFolder {
   std::filesystem::path config() const { return path / "config.yaml"; }
   std::filesystem::path data() const { return path / "data"; }
   std::filesystem::path data_under_way() const { return path / "data.tmp"; }
+  /// The same, while it is made from the shards of another number of ranks.
+  std::filesystem::path data_resharded() const { return path / "data.resharded.tmp"; }
   /// Of the simulation under way.
   std::filesystem::path data_states() const { return data_under_way() / "checkpoints"; }
   std::filesystem::path dataset() const { return data() / "activity.h5"; }
