@@ -238,15 +238,15 @@ TEST_F(CheckpointOfAllRanks, FailureOfOneRankThrowsOnAllAndLeavesTheFormerValid)
   expect_valid(3);
 }
 
-TEST_F(CheckpointOfAllRanks, LatestThatCannotBeReplacedThrowsOnAllRanks) {
+TEST_F(CheckpointOfAllRanks, LatestThatCannotBeReplacedIsNoReasonToCallTheCheckpointLost) {
   save(1);
   if (world_.rank() == 0) {
     fs::remove(root() / "latest");
     fs::create_directory(root() / "latest");
   }
   world_.barrier();
-  expect_user_error([&] { save(2); }, {"latest: latest.tmp cannot be given this name", "Is a directory"});
-  expect_valid(1);
+  save(2);
+  expect_valid(2);
 }
 
 TEST_F(CheckpointOfAllRanks, DamageIsFoundAndTheFileNamed) {

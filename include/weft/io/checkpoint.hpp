@@ -52,6 +52,7 @@ struct Retention {
 /// renamed; `<root>/latest` then names it, and older checkpoints go as `retention` says. Where `info.number`
 /// is 0 it becomes the one after the highest there; otherwise those of the same or a higher number belong to
 /// a course that was given up, and go too.
+/// Where only what is behind the new name fails, `latest` or a removal, a warning says so.
 /// @collective over the ranks of one replica. @throws UserError on all ranks where one cannot write; what was
 /// there before stays valid.
 void save_checkpoint(Communicator& group, const std::filesystem::path& root, const CheckpointInfo& info,
