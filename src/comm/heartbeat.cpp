@@ -4,7 +4,6 @@
 #include <array>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "weft/core/log.hpp"
+#include "weft/core/signals_blocked.hpp"
 
 #include "heartbeat_judge.hpp"
 #include "heartbeat_line.hpp"
@@ -28,22 +28,6 @@ std::string own_host() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "an unknown host";
 }
-
-/// Signals are the main thread's: what is started while this lives takes none.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &former_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t former_{};
-};
 
 /// Which ranks are connected with rank 0; rank 0 counts as such. @collective
 std::vector<bool> gather_connected(Communicator& world, bool own) {

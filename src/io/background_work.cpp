@@ -1,29 +1,11 @@
 #include "io/background_work.hpp"
 
-#include <csignal>
 #include <exception>
 #include <utility>
 
+#include "weft/core/signals_blocked.hpp"
+
 namespace weft {
-namespace {
-
-/// A thread that is made while this lives gets no signals.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
 
 std::string failure_of(const std::function<void()>& work) {
   try {
