@@ -237,6 +237,7 @@ bool AdamTrainer::rewind(const Checkpoint& state) {
   if (config_.divergence == DivergencePolicy::stop || rewinds_ >= config_.most_rewinds) return false;
   ++rewinds_;
   resume(state);
+  has_state_ = false;  // of these smaller steps: it is saved first, so that they outlive this job
   return true;
 }
 

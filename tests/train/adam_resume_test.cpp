@@ -206,9 +206,13 @@ TEST_P(ResumeOn, RewindsArePartOfTheState) {
   config.divergence = DivergencePolicy::rewind;
   config.most_rewinds = 2;
   AdamTrainer first = job_->trainer(config);
-  stop_after(first, 5, job_->save());
+  stop_after(first, 2, job_->save());
+  stop_after(first, 3, job_->save());
   ASSERT_TRUE(first.rewind(saved_at(job_->root, 5)));
   stop_after(first, 6, job_->save());
+  AdamTrainer killed = job_->trainer(config);
+  killed.resume(saved_at(job_->root, 5));
+  EXPECT_EQ(killed.rewinds(), 1) << "a job that is killed before its next save loses the smaller rates";
   AdamTrainer second = job_->trainer(config);
   second.resume(saved_at(job_->root, 11));
   EXPECT_EQ(second.rewinds(), 1);
@@ -219,7 +223,7 @@ TEST_P(ResumeOn, RewindsArePartOfTheState) {
   EXPECT_THAT(differences(bits_of(second.arrays()), bits_of(first.arrays())), IsEmpty());
   EXPECT_FALSE(differences(bits_of(second.arrays()), job_->bits_of_uninterrupted(thirty_steps())).empty());
   // Going back to a state from before a rewind does not make it undone.
-  second.resume(saved_at(job_->root, 5));
+  second.resume(saved_at(job_->root, 2));
   EXPECT_EQ(second.rewinds(), 1);
 }
 

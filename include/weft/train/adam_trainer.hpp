@@ -104,7 +104,7 @@ class AdamTrainer final : public Trainer {
   std::unique_ptr<RecordedWork> recorded_;  ///< one step, after another one
   std::int64_t steps_done_ = 0;
   std::int64_t rewinds_ = 0;
-  bool has_state_ = false;  ///< one was saved, or this training was resumed from one
+  bool has_state_ = false;  ///< one of this course was saved, or resumed from
   LossHistory history_;
   LossWindow open_;                          ///< not in the history yet
   mutable std::vector<at::Tensor> at_host_;  ///< what `arrays` has brought there
