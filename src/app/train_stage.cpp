@@ -169,6 +169,7 @@ LoopTime train_stage(const StageContext& context, StageControl& control, const s
   control.settle();
 
   CheckpointInfo info = describe_training(context, partition.rows(), trainer->steps_done());
+  if (saver) info.number = saver->next_number();
   info.findings = findings_of(*trainer, saver ? &*saver : nullptr).dump();
   save_result(context, grid, info, partition, trainer->arrays());
   return time;

@@ -58,7 +58,7 @@ struct CheckpointSaver::Impl {
     started = Clock::now();
     valid = false;
     manifest = {info, {}, {}};
-    if (last_number) manifest.info.number = *last_number + 1;
+    manifest.info.number = next_number();
     const bool prepared = prepare(arrays);
     if (!prepared && failure.empty()) failure = "rank 0 has not prepared the folder";
     phase = Phase::writing;
@@ -109,6 +109,8 @@ struct CheckpointSaver::Impl {
     account.longest_seconds = std::max(account.longest_seconds, seconds);
     last_number = manifest.info.number;
   }
+
+  std::int64_t next_number() const { return last_number ? *last_number + 1 : 0; }
 
   /// @collective
   void conclude_former() {
@@ -173,6 +175,8 @@ bool CheckpointSaver::finish() {
   impl_->group.broadcast(std::span(&valid, 1), 0).wait();
   return valid != 0;
 }
+
+std::int64_t CheckpointSaver::next_number() const { return impl_->next_number(); }
 
 const CheckpointAccount& CheckpointSaver::account() {
   if (impl_->work.done()) impl_->settle();

@@ -172,7 +172,9 @@ TEST_F(Saver, ThatContinuesFromAnEarlierOneGivesUpThoseAfterIt) {
     for (const std::int64_t step : {10, 20, 30}) save(saver, step);
   }
   CheckpointSaver saver = make_saver({4});
+  EXPECT_EQ(saver.next_number(), 0);
   saver.continue_from(Checkpoint(folder(10)).info());
+  EXPECT_EQ(saver.next_number(), 2);
   save(saver, 15);
   EXPECT_EQ(Checkpoint(folder(15)).info().number, 2);
   save(saver, 20);

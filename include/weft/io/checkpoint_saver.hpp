@@ -60,6 +60,10 @@ class CheckpointSaver {
   /// where none was started. The same on all ranks. @collective over the group.
   bool finish();
 
+  /// The number of the next checkpoint, for one that is saved without this; 0 where it is to be numbered on
+  /// from the highest there. On rank 0. Local, cheap.
+  std::int64_t next_number() const;
+
   /// What is known by now. On rank 0; on the others it stays empty. Local, cheap.
   const CheckpointAccount& account();
 
