@@ -347,6 +347,25 @@ TEST_F(Faults, TheDiskFillsUpInTheMiddle) {
   expect_same_arrays(run, undisturbed({}, 2));
 }
 
+TEST_F(Faults, AStopThatCannotBeSavedIsAFailure) {
+  const SmallDisk disk(std::size_t{2} << 20);
+  WEFT_SKIP_UNLESS_MOUNTED(disk);
+  const fs::path run = disk.path() / "run";
+  // The state before the first step is saved, and then none until the stop.
+  RunningProcess job(
+      weft_command(run_of(run, {"--set", "training.steps=10000000", "--set", "training.divergence=rewind",
+                                "--set", "checkpoint.interval=0"}),
+                   2));
+  ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") == 0; })) << job.wait().err;
+  const GreedyNeighbour neighbour(disk.path() / "other");
+  ASSERT_TRUE(wait_until(job, [&] { return fs::space(disk.path()).available == 0; })) << job.wait().err;
+  ASSERT_TRUE(job.signal_rank(1, SIGUSR1));
+  const ProcessResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  EXPECT_NE(result.err.find("stopped, but the state could not be saved"), std::string::npos) << result.err;
+  EXPECT_TRUE(newest_sound_checkpoint(run / "checkpoints").has_value());
+}
+
 /// The largest difference of two matrices, relative to the largest of the entries.
 double relative_difference(const std::vector<double>& found, const std::vector<double>& expected) {
   double difference = 0, largest = 0;
@@ -421,9 +440,10 @@ TEST_F(Faults, ASlowDiskIsNoFailure) {
 }
 
 TEST_F(Faults, AStepThatTakesTooLongIsOne) {
-  // So that the test before could fail: the same patience, and a first step that no rank can take in it.
+  // So that the test before could fail: the same patience, and steps that no rank can take in it.
   const fs::path run = output("hung");
-  const ProcessResult result = run_weft(run_of(run, {"--set", "patience.step=1e-9"}));
+  const ProcessResult result =
+      run_weft(run_of(run, {"--set", "patience.step=1e-9", "--set", "training.steps=10000000"}));
   EXPECT_EQ(result.exit_code, 1) << result.err;
   EXPECT_NE(result.err.find("patience.step"), std::string::npos) << result.err;
 }

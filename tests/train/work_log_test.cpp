@@ -137,7 +137,7 @@ TEST(WorkLog, GoesOnFromWhatWasBookedBefore) {
 TEST(WorkLog, TellsThoseWhoWatchThatItGoesOn) {
   note_stage("train");
   note_step(7);
-  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
   const double before = whereabouts().seconds;
   Unattended nobody;
   WorkLog(nobody).phase("psi", 1, [] {});
