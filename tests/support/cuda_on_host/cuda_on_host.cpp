@@ -10,6 +10,9 @@
 #include <vector>
 
 #include <ucontext.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 #include "kernels/cuda/launch.hpp"
 
@@ -17,14 +20,35 @@ namespace weft {
 namespace cuda_on_host {
 namespace {
 
-constexpr std::size_t kStack = 1 << 16;
+constexpr std::size_t kStack = 1 << 18;
 constexpr unsigned kWarp = 32;
+
+struct Stack {
+  const void* bottom = nullptr;
+  std::size_t bytes = 0;
+};
+
+// The address sanitizer has to be told on which stack the program is. `own` is what it keeps of the one left.
+#ifdef __SANITIZE_ADDRESS__
+void leave_for(const Stack& next, void** own) {
+  __sanitizer_start_switch_fiber(own, next.bottom, next.bytes);
+}
+Stack arrive(void* own) {
+  Stack left;
+  __sanitizer_finish_switch_fiber(own, &left.bottom, &left.bytes);
+  return left;
+}
+#else
+void leave_for(const Stack&, void**) {}
+Stack arrive(void*) { return {}; }
+#endif
 
 /// Lives as long as the program, and runs one thread after the other. Switches go by jumps: those of ucontext
 /// ask the kernel for the signals each time, which would take most of a test's time.
 struct Fiber {
   std::jmp_buf place;
   std::unique_ptr<char[]> stack{new char[kStack]};
+  void* own = nullptr;
   bool begun = false;
   bool done = false;
 };
@@ -80,8 +104,11 @@ class Block {
 
   /// From the block's loop to the thread that is on; comes back when that one waits or ends.
   void enter_fiber() {
-    if (_setjmp(main_) != 0) return;
-    Fiber& fiber = fibers_[now_];
+    if (_setjmp(main_) == 0) go_on_in(fibers_[now_]);
+    arrive(own_);
+  }
+  [[noreturn]] void go_on_in(Fiber& fiber) {
+    leave_for({fiber.stack.get(), kStack}, &own_);
     if (fiber.begun) _longjmp(fiber.place, 1);
     fiber.begun = true;
     ucontext_t context;
@@ -91,10 +118,16 @@ class Block {
     context.uc_link = nullptr;
     makecontext(&context, &Block::run_threads, 0);
     setcontext(&context);
+    std::abort();  // it comes back only where the context is none
   }
   /// From the thread that is on back to the loop.
   void leave_fiber() {
-    if (_setjmp(fibers_[now_].place) == 0) _longjmp(main_, 1);
+    if (_setjmp(fibers_[now_].place) == 0) go_on_in_main();
+    main_stack_ = arrive(fibers_[now_].own);
+  }
+  [[noreturn]] void go_on_in_main() {
+    leave_for(main_stack_, &fibers_[now_].own);
+    _longjmp(main_, 1);
   }
   void resume(unsigned thread) {
     now_ = thread;
@@ -123,6 +156,8 @@ class Block {
   std::vector<Warp> warps_;
   Barrier all_;
   std::jmp_buf main_;
+  Stack main_stack_;
+  void* own_ = nullptr;
   const std::function<void()>* body_ = nullptr;
   unsigned threads_ = 0, live_ = 0, now_ = 0;
 };
@@ -134,6 +169,7 @@ Block& the_block() {
 
 void Block::run_threads() {
   Block& block = the_block();
+  block.main_stack_ = arrive(nullptr);
   while (true) {
     (*block.body_)();
     block.fibers_[block.now_].done = true;
