@@ -196,7 +196,7 @@ TEST_P(ResumeOn, RewindsHalveTheRatesUntilItConverges) {
   for (int k = 0; k < 100; ++k) ASSERT_TRUE(trainer.rewind(saved_at(job_->root, 0)));
   EXPECT_EQ(trainer.steps_done(), 0);
   EXPECT_EQ(trainer.rewinds(), 100);
-  train_unattended(trainer);
+  trainer.train(nobody, job_->save());
   EXPECT_THAT(differences(bits_of(trainer.arrays()), job_->bits_of_uninterrupted(thirty_steps())), IsEmpty());
   EXPECT_FALSE(trainer.rewind(saved_at(job_->root, 0))) << "once more than training.most_rewinds";
 }

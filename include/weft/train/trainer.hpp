@@ -29,8 +29,9 @@ class Trainer {
   /// saved it, it then goes on bit for bit as the training that was not interrupted; on another, to rounding.
   /// @collective over the process grid. @throws UserError on all ranks where the checkpoint does not fit.
   virtual void resume(const Checkpoint& state) = 0;
-  /// After DivergedError: goes back to this state, to go on from it in smaller steps. Does nothing, and says
-  /// false, where this training is not to be sent back, or not again. @collective over the process grid.
+  /// After DivergedError: goes back to this state, to go on from it in smaller steps, which `train` then
+  /// saves before the first. Does nothing, and says false, where this training is not to be sent back, or not
+  /// again. @collective over the process grid.
   /// @throws UserError on all ranks where the checkpoint does not fit.
   virtual bool rewind(const Checkpoint&) { return false; }
   /// What to save at the end, as views into the trainer's memory. After `train`, until the trainer goes.
