@@ -1,6 +1,7 @@
 #include "weft/app/pipeline.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -61,9 +62,6 @@ std::vector<Stage> as_stages(const std::string& text) {
   for (const char letter : text) stages.push_back(static_cast<Stage>(letter));
   return stages;
 }
-
-/// The stage behind one that is not the last.
-Stage after(Stage stage) { return static_cast<Stage>(static_cast<int>(stage) + 1); }
 
 bool to_redo(const Request& request, Stage stage) { return request.redo && *request.redo <= stage; }
 
@@ -132,32 +130,45 @@ bool is_new(const RunFolder& folder) {
   return std::filesystem::status(folder.path, unknown).type() == std::filesystem::file_type::not_found;
 }
 
-/// What is to be done, and the checkpoint that the first of it goes on from, if any.
-struct Work {
-  std::vector<Stage> stages;
-  std::filesystem::path state;
-};
+/// The newest checkpoint of a stage that is not finished, where it is to be gone on from. The states of a
+/// training are as good as before where its dataset is made again.
+std::filesystem::path state_under_way(const RunFolder& folder, const Config& config, const Request& request,
+                                      Stage stage) {
+  if (to_redo(request, stage) || request.resume == Resume::never) return {};
+  const std::optional<std::filesystem::path> state = newest_sound_checkpoint(states_of(folder, stage));
+  if (!state) return {};
+  const CheckpointInfo info = Checkpoint(*state).info();
+  if (info.complete) return {};
+  if (info.config_hash == stage_key(config, stage)) return *state;
+  throw UserError({folder.path.string(),
+                   fmt::format("its {} stage, not finished, belongs to another config: {}", stage_name(stage),
+                               differences(folder, config, stage)),
+                   "the same config, or a folder of its own",
+                   "use --output DIR, or --resume never to begin it anew"});
+}
 
 /// The plan, and a folder ready for it; config.yaml stays as it is where there is nothing to do, for then
 /// keys of later stages may differ from those that made what is there.
 Work prepare_folder(const StageContext& context, const Request& request) {
   check_ownership(context.folder);
-  Work work{plan(context.folder, context.config, request), {}};
+  const Work work = work_to_do(context.folder, context.config, request);
   make_folders(context.folder.path / "log");
   log_to_file(context.folder.log());
   if (work.stages.empty()) return work;
-  const Stage first = work.stages.front();
-  work.state = state_to_resume(context.folder, context.config, request, first);
   // Results behind the first stage to run are void, also where their keys would still match.
-  discard_from(context.folder, work.state.empty() ? first : after(first));
+  for (const Stage stage : kStages | std::views::reverse)
+    if (stage >= work.stages.front() && work.state_of(stage).empty()) discard(context.folder, stage);
   save_config(context.folder, context.config);
   return work;
 }
 
 /// The work of rank 0 on every rank. @collective
 Work agreed_work(Communicator& world, const Work& work) {
-  const std::string names = broadcast_text(world, as_text(work.stages));
-  return {as_stages(names), broadcast_text(world, work.state.string())};
+  Work agreed;
+  agreed.stages = as_stages(broadcast_text(world, as_text(work.stages)));
+  agreed.simulation = broadcast_text(world, work.simulation.string());
+  agreed.training = broadcast_text(world, work.training.string());
+  return agreed;
 }
 
 /// Between stages, for those without a long loop. @collective @throws Stopped
@@ -190,24 +201,27 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
   return stages;
 }
 
-std::filesystem::path state_to_resume(const RunFolder& folder, const Config& config, const Request& request,
-                                      Stage first) {
-  const std::filesystem::path root = states_of(folder, first);
-  if (root.empty() || to_redo(request, first) || request.resume == Resume::never) return {};
-  const std::optional<std::filesystem::path> state = newest_sound_checkpoint(root);
-  if (!state) {
-    const bool begun = first > (config.data.path.empty() ? Stage::simulate : Stage::train);
-    if (request.resume == Resume::automatic || begun) return {};
+const std::filesystem::path& Work::state_of(Stage stage) const {
+  static const std::filesystem::path none;
+  if (stage == Stage::simulate) return simulation;
+  return stage == Stage::train ? training : none;
+}
+
+Work work_to_do(const RunFolder& folder, const Config& config, const Request& request) {
+  Work work;
+  work.stages = plan(folder, config, request);
+  if (work.stages.empty()) return work;
+  const Stage first = work.stages.front();
+  if (first == Stage::simulate) work.simulation = state_under_way(folder, config, request, first);
+  if (first <= Stage::train) work.training = state_under_way(folder, config, request, Stage::train);
+  const Stage earliest = config.data.path.empty() ? Stage::simulate : Stage::train;
+  const bool begun =
+      first > std::max(request.first, earliest) || !work.simulation.empty() || !work.training.empty();
+  if (request.resume == Resume::must && first <= Stage::train && !begun)
     throw UserError({"--resume",
                      fmt::format("must, while {} holds nothing to go on from", folder.path.string()),
                      "a run that was begun", "check --output, or leave --resume out"});
-  }
-  if (Checkpoint(*state).info().config_hash == stage_key(config, first)) return *state;
-  throw UserError({folder.path.string(),
-                   fmt::format("its {} stage, not finished, belongs to another config: {}", stage_name(first),
-                               differences(folder, config, first)),
-                   "the same config, or a folder of its own",
-                   "use --output DIR, or --resume never to begin it anew"});
+  return work;
 }
 
 void run_pipeline(const StageContext& context, const Request& request) {
@@ -236,7 +250,7 @@ void run_pipeline(const StageContext& context, const Request& request) {
     if (!request.covers(stage)) continue;
     if (std::ranges::find(work.stages, stage) != work.stages.end()) {
       if (stage != work.stages.front()) stop_before(context, stage);
-      run_stage(context, stage, stage == work.stages.front() ? work.state : std::filesystem::path());
+      run_stage(context, stage, work.state_of(stage));
     } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
       log_info("simulate: not needed, data.path is {}", context.config.data.path.string());
     } else {

@@ -112,23 +112,27 @@ fs::path states_of(const RunFolder& folder, Stage stage) {
   return stage == Stage::train ? folder.checkpoints() : fs::path();
 }
 
-void discard_from(const RunFolder& folder, Stage stage) {
+void discard(const RunFolder& folder, Stage stage) {
   nlohmann::json timings = load_timings(folder);
-  for (const Stage later : {Stage::simulate, Stage::train, Stage::evaluate, Stage::report}) {
-    if (later >= stage) timings.erase(stage_name(later));
-  }
+  timings.erase(stage_name(stage));
   save_timings(folder, timings);
-  // A report without metrics is void, so that later results go first.
-  remove_tree(folder.report());
-  if (stage <= Stage::evaluate) {
-    remove_tree(folder.metrics());
-    remove_tree(folder.neurons());
+  switch (stage) {
+    case Stage::simulate:
+      remove_tree(folder.data());
+      remove_tree(folder.data_under_way());
+      remove_tree(folder.data_resharded());
+      break;
+    case Stage::train:
+      remove_tree(folder.checkpoints());
+      break;
+    case Stage::evaluate:
+      remove_tree(folder.metrics());
+      remove_tree(folder.neurons());
+      break;
+    case Stage::report:
+      remove_tree(folder.report());
+      break;
   }
-  if (stage <= Stage::train) remove_tree(folder.checkpoints());
-  if (stage > Stage::simulate) return;
-  remove_tree(folder.data());
-  remove_tree(folder.data_under_way());
-  remove_tree(folder.data_resharded());
 }
 
 bool is_resolved(const fs::path& config) { return read_text(config).starts_with(kResolved); }

@@ -21,6 +21,7 @@ void StageControl::progress(const Progress& progress) {
 }
 
 Votes StageControl::votes() {
+  note_duration();
   Votes votes;
   if (request_.reason()) votes.stop = 1;
   const bool due = std::chrono::duration<double>(Clock::now() - saved_at_).count() >= interval_;
@@ -33,7 +34,6 @@ Wish StageControl::decide(const Votes& sum) {
   if (writing_ && static_cast<int>(sum.written) == savers_) {
     writing_ = false;
     if (saver_ != nullptr) saver_->publish();
-    note_duration();
   }
   if (sum.stop > 0 && !stopping_) {
     stopping_ = true;

@@ -238,6 +238,17 @@ void stop_in_training(const fs::path& run, int ranks, const Words& options = {})
   ASSERT_EQ(result.exit_code, kStopped) << result.err;
 }
 
+TEST_F(Faults, ATrainingOutlivesTheLossOfItsDataset) {
+  const fs::path run = output("lost");
+  ASSERT_NO_FATAL_FAILURE(stop_in_training(run, 2));
+  fs::remove_all(run / "data");
+  const std::string state = latest_checkpoint(run / "checkpoints").string();
+  const ProcessResult result = run_weft(run_of(run, {"--resume", "must"}), 2);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(read_text(run / "log" / "weft.log").find("train: goes on from " + state), std::string::npos);
+  expect_same_arrays(run, undisturbed({}, 2));
+}
+
 struct Damage {
   const char* name;
   std::string file;  ///< which a warning has to name

@@ -29,11 +29,20 @@ struct Request {
 ///   result of a stage before `first` is missing.
 std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Request& request);
 
-/// The checkpoint that `first`, the first stage to run, goes on from; empty where it begins anew. Reads all
-/// of it. Local. @throws UserError where there is a state of another config, where none of several is sound,
-/// or where there is none and `request` wants one.
-std::filesystem::path state_to_resume(const RunFolder& folder, const Config& config, const Request& request,
-                                      Stage first);
+/// What a run has to do.
+struct Work {
+  std::vector<Stage> stages;
+  std::filesystem::path simulation;  ///< the checkpoint that it goes on from; empty where it begins anew
+  std::filesystem::path training;    ///< likewise
+
+  const std::filesystem::path& state_of(Stage stage) const;
+};
+
+/// The plan, and the checkpoints under way that it goes on from, all of which it reads: that of the first
+/// stage, and that of a training whose dataset is gone, to be made again. Changes nothing. Local.
+/// @throws UserError as `plan`; where there is a state of another config, where none of several is sound, or
+/// where there is none to begin with and `request` wants one.
+Work work_to_do(const RunFolder& folder, const Config& config, const Request& request);
 
 /// Runs what `plan` finds, under the folder's lock: makes the folder, saves the resolved config, opens
 /// log/weft.log. Rank 0 plans for all.

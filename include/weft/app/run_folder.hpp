@@ -49,9 +49,9 @@ std::string finished_key(const RunFolder& folder, Stage stage);
 /// Where the checkpoints of a stage under way lie; empty for a stage that has none.
 std::filesystem::path states_of(const RunFolder& folder, Stage stage);
 
-/// Removes the result of a stage, or what there is of it, and of those after it, and what they noted of
-/// themselves.
-void discard_from(const RunFolder& folder, Stage stage);
+/// Removes the result of a stage, or what there is of it, and what it noted of itself. To be called for later
+/// stages first: what they made of it is void without it.
+void discard(const RunFolder& folder, Stage stage);
 
 /// Writes config.yaml: the resolved config under a comment with version and commit.
 void save_config(const RunFolder& folder, const Config& config);
