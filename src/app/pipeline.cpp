@@ -151,6 +151,7 @@ std::filesystem::path state_under_way(const RunFolder& folder, const Config& con
 /// keys of later stages may differ from those that made what is there.
 Work prepare_folder(const StageContext& context, const Request& request) {
   check_ownership(context.folder);
+  recover_replaced(context.folder.data_under_way());
   const Work work = work_to_do(context.folder, context.config, request);
   make_folders(context.folder.path / "log");
   log_to_file(context.folder.log());

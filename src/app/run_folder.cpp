@@ -118,12 +118,12 @@ void discard(const RunFolder& folder, Stage stage) {
   save_timings(folder, timings);
   switch (stage) {
     case Stage::simulate:
-      remove_tree(folder.data());
-      remove_tree(folder.data_under_way());
+      remove_whole(folder.data());
+      remove_whole(folder.data_under_way());
       remove_tree(folder.data_resharded());
       break;
     case Stage::train:
-      remove_tree(folder.checkpoints());
+      remove_whole(folder.checkpoints());
       break;
     case Stage::evaluate:
       remove_tree(folder.metrics());

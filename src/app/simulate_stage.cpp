@@ -93,6 +93,8 @@ class SimulationRun {
   std::int64_t own() const { return partition().size(world_.rank()); }
   void create_shard(const fs::path& folder);
   void reopen_shard();
+  void copy_shards(const fs::path& renewed, const CheckpointInfo& info, const SimulationState& state,
+                   int shards);
   void take_over_shards(const CheckpointInfo& info, const SimulationState& state, int shards);
   void save(const SimulationState& state);
   void finish();
@@ -137,10 +139,10 @@ void SimulationRun::begin() {
   }
 }
 
-/// Makes the shards of this number of ranks from those of another. At no moment is there not one whole set,
-/// with its state.
-void SimulationRun::take_over_shards(const CheckpointInfo& info, const SimulationState& state, int shards) {
-  const fs::path renewed = context_.folder.data_resharded();
+/// Makes the shards of this number of ranks, in the folder `renewed`, from those of another number, with
+/// their state.
+void SimulationRun::copy_shards(const fs::path& renewed, const CheckpointInfo& info,
+                                const SimulationState& state, int shards) {
   create_shard(renewed);
   collectively(world_, [&] {
     const RowPartition former(info_.neurons, shards);
@@ -149,7 +151,21 @@ void SimulationRun::take_over_shards(const CheckpointInfo& info, const Simulatio
   });
   const ModelArrays arrays = arrays_of(state, own());
   save_checkpoint(world_, renewed / "checkpoints", info, partition(), arrays.rows, arrays.common);
-  on_first_rank(world_, [&] { replace_folder(renewed, folder_); });
+}
+
+/// Puts shards of this number of ranks in the place of those of another. The former stay until all of them
+/// are there; a disk without room for both gets its space back.
+void SimulationRun::take_over_shards(const CheckpointInfo& info, const SimulationState& state, int shards) {
+  const fs::path renewed = context_.folder.data_resharded();
+  try {
+    copy_shards(renewed, info, state, shards);
+    on_first_rank(world_, [&] { replace_folder(renewed, folder_); });
+  } catch (const UserError&) {
+    writer_.reset();
+    std::error_code ignored;  // what failed is to be heard
+    if (world_.rank() == 0) fs::remove_all(renewed, ignored);
+    throw;
+  }
 }
 
 void SimulationRun::go_on(const fs::path& state) {

@@ -1,11 +1,20 @@
 #include "app/stage_control.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 
+#include "app/stage_parts.hpp"
+
 namespace weft {
+namespace {
+
+/// A save that takes no longer is nothing to speak of, however often there is one [s].
+constexpr double kShortSave = 1;
+
+}  // namespace
 
 StageControl::StageControl(Communicator& world, ProgressSink sink, StopRequest& request,
                            const CheckpointConfig& config)
@@ -24,7 +33,7 @@ Votes StageControl::votes() {
   note_duration();
   Votes votes;
   if (request_.reason()) votes.stop = 1;
-  const bool due = std::chrono::duration<double>(Clock::now() - saved_at_).count() >= interval_;
+  const bool due = seconds_since(saved_at_) >= interval_;
   if (world_.rank() == 0 && saver_ != nullptr && interval_ > 0 && due && !writing_) votes.checkpoint = 1;
   if (saver_ != nullptr && saver_->written()) votes.written = 1;
   return votes;
@@ -35,6 +44,7 @@ Wish StageControl::decide(const Votes& sum) {
     writing_ = false;
     if (saver_ != nullptr) saver_->publish();
   }
+  if (writing_) warn_where_late(static_cast<int>(sum.written));
   if (sum.stop > 0 && !stopping_) {
     stopping_ = true;
     if (const auto reason = request_.reason()) log_info("to be stopped: {}", *reason);
@@ -45,6 +55,7 @@ Wish StageControl::decide(const Votes& sum) {
 
 void StageControl::save(const CheckpointInfo& info, const ModelArrays& state, bool at_once) {
   saved_at_ = Clock::now();
+  late_after_ = std::max(interval_, kShortSave);
   writing_ = !stopping_ && !at_once;
   if (saver_ != nullptr) saver_->start(info, state);
   if (writing_) return;
@@ -62,6 +73,18 @@ bool StageControl::settle() {
   const bool saved = saver_ != nullptr && saver_->finish();
   note_duration();
   return saved;
+}
+
+/// A disk that hangs stops no step, so that nobody would know. The next warning comes after twice the time.
+void StageControl::warn_where_late(int written) {
+  const double seconds = seconds_since(saved_at_);
+  if (world_.rank() != 0 || seconds < late_after_) return;
+  late_after_ = 2 * seconds;
+  log_warning(
+      "the checkpoint begun {:.0f} s ago is not written yet by {} of {} ranks; the run goes on, without a "
+      "newer "
+      "one until it is",
+      seconds, savers_ - written, savers_);
 }
 
 /// The end of the job has to leave time for one more.

@@ -37,6 +37,7 @@ class StageControl final : public RunControl {
 
  private:
   void note_duration();
+  void warn_where_late(int written);
 
   using Clock = std::chrono::steady_clock;
 
@@ -46,9 +47,10 @@ class StageControl final : public RunControl {
   double interval_;  ///< [s]
   CheckpointSaver* saver_ = nullptr;
   int savers_ = 0;
-  bool writing_ = false;   ///< a checkpoint is under way, on all ranks alike
-  bool stopping_ = false;  ///< decided, on all ranks alike
-  Clock::time_point saved_at_ = Clock::now();
+  bool writing_ = false;                       ///< a checkpoint is under way, on all ranks alike
+  bool stopping_ = false;                      ///< decided, on all ranks alike
+  Clock::time_point saved_at_ = Clock::now();  ///< when the last save began
+  double late_after_ = 0;                      ///< seconds of a save until somebody is told
 };
 
 }  // namespace weft

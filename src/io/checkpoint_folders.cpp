@@ -41,13 +41,6 @@ bool is_newer(const StepFolder& one, const StepFolder& other) {
   return std::tie(one.number, one.step) > std::tie(other.number, other.step);
 }
 
-/// Under another name first, so that no half of it is ever taken for a checkpoint.
-void remove_checkpoint(const fs::path& folder) {
-  const fs::path doomed = folder.string() + kTemporary;
-  rename_durably(folder, doomed);
-  remove_tree(doomed);
-}
-
 bool is_given_up(const StepFolder& other, const CheckpointInfo& current) {
   return other.number >= current.number;
 }
@@ -88,11 +81,11 @@ void remove_superseded(const fs::path& root, const CheckpointInfo& current, cons
   for (const StepFolder& other : step_folders(root)) {
     if (other.path == step_folder(root, current.step)) continue;
     if (is_given_up(other, current)) {
-      remove_checkpoint(other.path);
+      remove_whole(other.path);
     } else if (kept < retention.keep) {
       ++kept;
     } else if (!is_major(other, retention)) {
-      remove_checkpoint(other.path);
+      remove_whole(other.path);
     }
   }
 }

@@ -79,15 +79,16 @@ struct CheckpointSaver::Impl {
     if (leads()) work.start([this] { publish_or_discard(); });
   }
 
+  void give_up(const std::string& reason) const {
+    discard_unpublished(root, manifest.info.step);
+    log_warning("the checkpoint of step {} could not be saved, the run goes on and will try again: {}",
+                manifest.info.step, reason);
+  }
+
   /// On the thread of rank 0.
   void publish_or_discard() {
     if (failure.empty()) failure = failure_of([&] { publish_checkpoint(root, manifest); });
-    if (!failure.empty()) {
-      discard_unpublished(root, manifest.info.step);
-      log_warning("the checkpoint of step {} could not be saved, the run goes on and will try again: {}",
-                  manifest.info.step, failure);
-      return;
-    }
+    if (!failure.empty()) return give_up(failure);
     valid = true;
     seconds = std::chrono::duration<double>(Clock::now() - started).count();
     const std::string rest = failure_of([&] { supersede_former(root, manifest.info, retention); });
@@ -101,6 +102,7 @@ struct CheckpointSaver::Impl {
     phase = Phase::idle;
     if (!valid) {
       ++account.failures;
+      if (!work.failure().empty()) give_up(work.failure());  // there was no thread to do it
       return;
     }
     ++account.saved;

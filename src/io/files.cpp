@@ -79,12 +79,25 @@ fs::path folder_of(const fs::path& path) {
   return parent.empty() ? fs::path("/") : parent;
 }
 
+/// The folders that get a new entry where `folder` is made, and those above it that are missing.
+std::vector<fs::path> holders_of_missing(fs::path folder) {
+  std::vector<fs::path> holders;
+  std::error_code unknown;  // then it cannot be made either
+  for (; !fs::exists(folder, unknown) && folder != folder_of(folder); folder = folder_of(folder))
+    holders.push_back(folder_of(folder));
+  return holders;
+}
+
 /// Not every file system can; `false` says that it cannot.
 bool exchange(const fs::path& one, const fs::path& other) {
   if (::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE) == 0) return true;
   if (errno == EINVAL || errno == ENOSYS || errno == ENOTSUP) return false;
   throw_file_error(other, "cannot be replaced", errno);
 }
+
+fs::path former_of(const fs::path& folder) { return folder.string() + ".old.tmp"; }
+
+std::string digits_of(XXH64_hash_t hash) { return fmt::format("{:016x}", hash); }
 
 }  // namespace
 
@@ -95,9 +108,11 @@ void throw_file_error(const fs::path& path, const std::string& what_failed, int 
 }
 
 void make_folders(const fs::path& folder) {
+  const std::vector<fs::path> holders = holders_of_missing(folder);
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw_file_error(folder, "the folder cannot be made", error.value());
+  for (const fs::path& holder : holders) sync_to_disk(holder);
 }
 
 void remove_tree(const fs::path& path) {
@@ -105,6 +120,15 @@ void remove_tree(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) throw_file_error(path, "cannot be removed", error.value());
+}
+
+void remove_whole(const fs::path& folder) {
+  const fs::path gone = folder.string() + ".gone.tmp";
+  remove_tree(gone);
+  std::error_code unknown;  // where it cannot be told, renaming fails and says why
+  if (fs::symlink_status(folder, unknown).type() == fs::file_type::not_found) return;
+  rename_durably(folder, gone);
+  remove_tree(gone);
 }
 
 std::vector<fs::path> list_folder(const fs::path& folder) {
@@ -135,10 +159,20 @@ void replace_folder(const fs::path& from, const fs::path& to) {
     sync_to_disk(folder_of(to));
     return remove_tree(from);
   }
-  const fs::path aside = to.string() + ".old.tmp";
-  rename_durably(to, aside);
-  rename_durably(from, to);
-  remove_tree(aside);
+  rename_durably(to, former_of(to));
+  try {
+    rename_durably(from, to);
+  } catch (const UserError&) {
+    recover_replaced(to);
+    throw;
+  }
+  remove_tree(former_of(to));
+}
+
+void recover_replaced(const fs::path& to) {
+  if (!fs::exists(former_of(to))) return;
+  if (fs::exists(to)) return remove_tree(former_of(to));
+  rename_durably(former_of(to), to);
 }
 
 void write_text_atomically(const fs::path& path, const std::string& text) {
@@ -162,6 +196,8 @@ std::string read_text(const fs::path& path) {
   return text;
 }
 
+std::string text_checksum(std::string_view text) { return digits_of(XXH3_64bits(text.data(), text.size())); }
+
 std::string file_checksum(const fs::path& path) {
   const InSection reading(Section::read);
   constexpr std::size_t kPart = std::size_t{1} << 20;
@@ -172,7 +208,7 @@ std::string file_checksum(const fs::path& path) {
   while (const std::size_t count = file.read(part.data(), part.size())) {
     XXH3_64bits_update(state.get(), part.data(), count);
   }
-  return fmt::format("{:016x}", XXH3_64bits_digest(state.get()));
+  return digits_of(XXH3_64bits_digest(state.get()));
 }
 
 }  // namespace weft

@@ -18,8 +18,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Version 1 knew neither `complete` nor `number`.
-constexpr std::int64_t kFormatVersion = 2;
+/// Version 1 knew neither `complete` nor `number`, version 2 no checksum of the manifest itself.
+constexpr std::int64_t kFormatVersion = 3;
+constexpr const char* kOwnChecksum = "manifest_xxh3";
 constexpr const char* kRemedy = "use another checkpoint";
 
 // What a manifest of ours stays far below; beyond, reading one would take memory or stack without end.
@@ -53,15 +54,16 @@ std::int64_t whole_number(const Json& json, const char* key, std::int64_t least,
   return value.get<std::int64_t>();
 }
 
-std::string checksum(const Json& json) {
-  const std::string text = json.at("xxh3");
+std::string checksum(const Json& json, const char* key) {
+  const std::string text = json.at(key);
   const bool hexadecimal = text.find_first_not_of("0123456789abcdef") == text.npos;
-  if (text.size() != 16 || !hexadecimal) throw Invalid("an `xxh3` is not 16 hexadecimal digits");
+  if (text.size() != 16 || !hexadecimal)
+    throw Invalid(fmt::format("an `{}` is not 16 hexadecimal digits", key));
   return text;
 }
 
 ManifestFile file_of(const Json& json) {
-  return {json.at("name"), whole_number(json, "bytes", 0, kAny), checksum(json),
+  return {json.at("name"), whole_number(json, "bytes", 0, kAny), checksum(json, "xxh3"),
           whole_number(json, "row_begin", 0, kAny), whole_number(json, "row_end", 0, kAny)};
 }
 
@@ -142,18 +144,6 @@ UserError refusal(const fs::path& path, std::string_view reason) {
   return UserError({path.string(), fmt::format("not a manifest: {}", in_short(reason)), "", kRemedy});
 }
 
-Manifest parse_manifest(const std::string& text, const fs::path& path) {
-  try {
-    const Json json = parse(text);
-    check_format(json, path);
-    return manifest_of(json);
-  } catch (const nlohmann::json::exception& error) {
-    throw refusal(path, error.what());
-  } catch (const Invalid& error) {
-    throw refusal(path, error.what());
-  }
-}
-
 void check_rows(const Manifest& manifest, const fs::path& path) {
   std::int64_t next = 0;
   for (const ManifestFile& shard : manifest.shards) {
@@ -166,6 +156,34 @@ void check_rows(const Manifest& manifest, const fs::path& path) {
   if (next != manifest.info.neurons) {
     throw UserError({path.string(), fmt::format("its shards hold {} rows", next),
                      fmt::format("{} rows, one a neuron", manifest.info.neurons), kRemedy});
+  }
+}
+
+/// The checksum of all that a manifest says, in its order, but for the checksum itself.
+std::string own_checksum(Json json) {
+  json.erase(kOwnChecksum);
+  return text_checksum(json.dump());
+}
+
+void check_own_checksum(const Json& json) {
+  // One that is there counts also where a damaged version says that there is none.
+  if (!json.contains(kOwnChecksum) && json.at("format_version") < 3) return;
+  if (checksum(json, kOwnChecksum) != own_checksum(json))
+    throw Invalid(fmt::format("damaged, for its `{}` is that of something else", kOwnChecksum));
+}
+
+Manifest parse_manifest(const std::string& text, const fs::path& path) {
+  try {
+    const Json json = parse(text);
+    check_format(json, path);
+    Manifest manifest = manifest_of(json);
+    check_rows(manifest, path);
+    check_own_checksum(json);  // the last: what can be told by its name is
+    return manifest;
+  } catch (const nlohmann::json::exception& error) {
+    throw refusal(path, error.what());
+  } catch (const Invalid& error) {
+    throw refusal(path, error.what());
   }
 }
 
@@ -187,17 +205,18 @@ std::string to_json(const Manifest& manifest) {
   Json files = Json::array();
   for (const ManifestFile& shard : manifest.shards) files.push_back(json_of(shard));
   files.push_back(json_of(manifest.common));
-  const Json json = {{"format_version", kFormatVersion},
-                     {"step", manifest.info.step},
-                     {"neurons", manifest.info.neurons},
-                     {"complete", manifest.info.complete},
-                     {"number", manifest.info.number},
-                     {"method", manifest.info.method},
-                     {"config_hash", manifest.info.config_hash},
-                     {"version", manifest.info.version},
-                     {"world_size", manifest.shards.size()},
-                     {"files", files},
-                     {"findings", Json::parse(manifest.info.findings)}};
+  Json json = {{"format_version", kFormatVersion},
+               {"step", manifest.info.step},
+               {"neurons", manifest.info.neurons},
+               {"complete", manifest.info.complete},
+               {"number", manifest.info.number},
+               {"method", manifest.info.method},
+               {"config_hash", manifest.info.config_hash},
+               {"version", manifest.info.version},
+               {"world_size", manifest.shards.size()},
+               {"files", files},
+               {"findings", Json::parse(manifest.info.findings)}};
+  json[kOwnChecksum] = own_checksum(json);
   return json.dump(2) + "\n";
 }
 
@@ -208,9 +227,7 @@ Manifest read_manifest(const fs::path& folder) {
     throw UserError(
         {folder.string(), fmt::format("no complete checkpoint: it has no {}", kManifestFile), "", kRemedy});
   }
-  Manifest manifest = parse_manifest(read_small_text(path), path);
-  check_rows(manifest, path);
-  return manifest;
+  return parse_manifest(read_small_text(path), path);
 }
 
 }  // namespace weft

@@ -58,13 +58,12 @@ TEST_F(CheckpointErrors, ManifestWithoutAKey) {
 }
 
 TEST_F(CheckpointErrors, FormatOfANewerVersion) {
-  replace_in(manifest(), "\"format_version\": 2", "\"format_version\": 3");
-  expect_refused({"manifest.json: format_version 3; expected at most 2", "version of weft"});
+  replace_in(manifest(), "\"format_version\": 3", "\"format_version\": 4");
+  expect_refused({"manifest.json: format_version 4; expected at most 3", "version of weft"});
 }
 
-TEST_F(CheckpointErrors, FormatOfTheFormerVersionIsRead) {
-  replace_in(manifest(), "\"format_version\": 2", "\"format_version\": 1");
-  replace_in(manifest(), "  \"complete\": true,\n  \"number\": 1,\n", "");
+TEST_F(CheckpointErrors, FormatOfTheFirstVersionIsRead) {
+  make_manifest_older(manifest(), 1);
   const Checkpoint checkpoint(step_folder());
   EXPECT_TRUE(checkpoint.info().complete);
   EXPECT_EQ(checkpoint.info().number, 0);
@@ -74,9 +73,34 @@ TEST_F(CheckpointErrors, FormatOfTheFormerVersionIsRead) {
   EXPECT_EQ(Checkpoint(root() / "step_000000000008").info().number, 1);
 }
 
+TEST_F(CheckpointErrors, FormatOfTheSecondVersionIsRead) {
+  make_manifest_older(manifest(), 2);
+  const Checkpoint checkpoint(step_folder());
+  EXPECT_TRUE(checkpoint.info().complete);
+  EXPECT_EQ(checkpoint.info().number, 1);
+}
+
 TEST_F(CheckpointErrors, FormatOfTheNewVersionHasTheKeysOfTheNew) {
   replace_in(manifest(), "  \"complete\": true,\n", "");
   expect_refused({"manifest.json: not a manifest", "complete"});
+}
+
+TEST_F(CheckpointErrors, ManifestWithoutItsChecksum) {
+  replace_in(manifest(), "manifest_xxh3", "manifest_xxh4");
+  expect_refused({"manifest.json: not a manifest", "manifest_xxh3"});
+}
+
+/// Whatever a flipped bit makes of it: another step, another config, another version.
+TEST_F(CheckpointErrors, ManifestWithAnyBitFlipped) {
+  const std::string sound = read_text(manifest());
+  const auto blank = [&](std::size_t at) { return std::isspace(static_cast<unsigned char>(sound[at])) != 0; };
+  for (std::size_t at = 0; at < sound.size(); ++at) {
+    std::string flipped = sound;
+    flipped[at] = static_cast<char>(flipped[at] ^ (1 << at % 7));
+    if (blank(at)) continue;  // which space it is does not matter
+    write_text_atomically(manifest(), flipped);
+    EXPECT_THROW(Checkpoint{step_folder()}, UserError) << "byte " << at << " of\n" << flipped;
+  }
 }
 
 struct Spoilt {
@@ -109,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
         Spoilt{"NegativeNumber", "\"number\": 1", "\"number\": -1", "`number` is no whole number"},
         Spoilt{"TextForATruth", "\"complete\": true", "\"complete\": \"yes\"", "not a manifest"},
         Spoilt{"NumberForAText", "\"method\": \"adam\"", "\"method\": 7", "not a manifest"},
-        Spoilt{"VersionOfNone", "\"format_version\": 2", "\"format_version\": 0", "`format_version` is no"},
+        Spoilt{"VersionOfNone", "\"format_version\": 3", "\"format_version\": 0", "`format_version` is no"},
         Spoilt{"NameOutOfTheFolder", "shard_r0000", "../../secret", "file 0 of `files` is not shard_r0000"},
         Spoilt{"NameOfAnotherCount", "_of_0001", "_of_0002", "file 0 of `files` is not shard_r0000_of_0001"},
         Spoilt{"NoCommonFile", "common.h5", "manifest.json", "file 1 of `files` is not common.h5"},
@@ -195,7 +219,8 @@ TEST_F(CheckpointErrors, AFileIsNotGivenToHdf5UnlessItsBytesAreRight) {
   expect_user_error([&] { checkpoint.arrays(); }, {"shard_r0000", "damaged"});
 }
 
-/// Makes a file of the checkpoint anew by `write`, with a manifest that describes it rightly.
+/// Makes a file of the checkpoint anew by `write`, with a manifest (of a version without a checksum of
+/// itself) that describes it rightly.
 void write_anew(const fs::path& folder, const std::string& name,
                 const std::function<void(const hdf5::File&)>& write) {
   const auto former = fs::file_size(folder / name);
@@ -206,6 +231,7 @@ void write_anew(const fs::path& folder, const std::string& name,
   replace_in(folder / "manifest.json", fmt::format("\"bytes\": {}", former),
              fmt::format("\"bytes\": {}", fs::file_size(folder / name)));
   replace_in(folder / "manifest.json", former_xxh3, file_checksum(folder / name));
+  make_manifest_older(folder / "manifest.json", 2);
 }
 
 TEST_F(CheckpointErrors, ShardWithOtherRowsThanItsManifestSays) {

@@ -56,6 +56,14 @@ const std::vector<Damage> kDamages{
     {"CommonMissing", [](const fs::path& folder) { fs::remove(folder / "common.h5"); }, "common.h5: missing"},
     {"ManifestMissing", [](const fs::path& folder) { fs::remove(folder / "manifest.json"); },
      "it has no manifest.json"},
+    {"ManifestOfAnotherStep",
+     [](const fs::path& folder) { replace_in(folder / "manifest.json", "\"step\": ", "\"step\": 1"); },
+     "manifest.json: not a manifest: damaged"},
+    {"ManifestOfAnotherConfig",
+     [](const fs::path& folder) {
+       replace_in(folder / "manifest.json", "\"config_hash\": \"", "\"config_hash\": \"0");
+     },
+     "manifest.json: not a manifest: damaged"},
     {"ManifestHalf", [](const fs::path& folder) { halve(folder / "manifest.json"); },
      "manifest.json: not a manifest"},
     {"ManifestEmpty", [](const fs::path& folder) { fs::resize_file(folder / "manifest.json", 0); },
@@ -133,8 +141,7 @@ TEST(NewestSoundCheckpoint, OfTheFormerFormatIsThatOfTheHighestStep) {
   const TemporaryFolder folder;
   for (const std::int64_t step : {900, 100}) {
     save(folder.path(), step);
-    const fs::path manifest = folder.path() / fmt::format("step_{:012}", step) / "manifest.json";
-    replace_in(manifest, "\"format_version\": 2", "\"format_version\": 1");
+    make_manifest_older(folder.path() / fmt::format("step_{:012}", step) / "manifest.json", 1);
   }
   EXPECT_EQ(newest_sound_checkpoint(folder.path()), folder.path() / "step_000000000900");
 }

@@ -2,11 +2,19 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <string>
+#include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "weft/core/error.hpp"
+
 #include "small_disk.hpp"
+#include "support/failing_call.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
 
@@ -14,6 +22,7 @@ namespace weft {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::ElementsAre;
 
 /// Root may write everywhere; for a while this process is somebody else.
 class AsNobody {
@@ -70,15 +79,86 @@ TEST(Files, MissingFileIsNamed) {
                     {"other: none cannot be given this name: No such file"});
 }
 
-TEST(Files, FolderTakesThePlaceOfAFullOne) {
-  const TemporaryFolder folder;
-  for (const char* name : {"old", "new"}) {
-    fs::create_directory(folder.path() / name);
-    std::ofstream(folder.path() / name / "content") << name;
+/// Folders whose content is their own name.
+class Folders : public testing::Test {
+ protected:
+  fs::path path(const std::string& name) const { return folder_.path() / name; }
+  void make(const std::string& name) const {
+    make_folders(path(name));
+    std::ofstream(path(name) / "content") << name;
   }
-  replace_folder(folder.path() / "new", folder.path() / "old");
-  EXPECT_EQ(read_text(folder.path() / "old" / "content"), "new");
-  EXPECT_FALSE(fs::exists(folder.path() / "new"));
+  std::string content_of(const std::string& name) const { return read_text(path(name) / "content"); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const fs::path& entry : list_folder(folder_.path())) found.push_back(entry.filename());
+    return found;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST_F(Folders, OneTakesThePlaceOfAFullOne) {
+  make("old");
+  make("new");
+  replace_folder(path("new"), path("old"));
+  EXPECT_EQ(content_of("old"), "new");
+  EXPECT_THAT(names(), ElementsAre("old"));
+}
+
+/// In a child process whose file system, as far as it can tell, cannot exchange names.
+void replace_without_exchange(const fs::path& from, const fs::path& to) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!have_call_fail(SYS_renameat2, EINVAL)) _exit(1);
+    try {
+      replace_folder(from, to);
+    } catch (const UserError&) {
+      _exit(2);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_NE(WEXITSTATUS(status), 1) << "this system lets no process limit itself";
+  if (WEXITSTATUS(status) == 2) throw UserError({to.string(), "not replaced", "", ""});
+}
+
+TEST_F(Folders, OneTakesThePlaceOfAFullOneWhereNamesCannotBeExchanged) {
+  make("old");
+  make("new");
+  replace_without_exchange(path("new"), path("old"));
+  EXPECT_EQ(content_of("old"), "new");
+  EXPECT_THAT(names(), ElementsAre("old"));
+}
+
+TEST_F(Folders, TheFormerStaysWhereItCannotBeReplaced) {
+  make("old");
+  EXPECT_THROW(replace_without_exchange(path("none"), path("old")), UserError);
+  EXPECT_EQ(content_of("old"), "old");
+  EXPECT_THAT(names(), ElementsAre("old"));
+}
+
+TEST_F(Folders, AReplacementThatWasInterruptedIsUndoneOrFinished) {
+  make("run.old.tmp");
+  make("new");
+  recover_replaced(path("run"));
+  EXPECT_EQ(content_of("run"), "run.old.tmp");
+  EXPECT_THAT(names(), ElementsAre("new", "run"));
+  make("run.old.tmp");
+  recover_replaced(path("run"));
+  EXPECT_THAT(names(), ElementsAre("new", "run"));
+}
+
+TEST_F(Folders, OneIsRemovedWholeWithWhatIsLeftOfAnother) {
+  make("run.gone.tmp");
+  make("run");
+  make("other");
+  remove_whole(path("run"));
+  EXPECT_THAT(names(), ElementsAre("other"));
+  remove_whole(path("run"));
+  EXPECT_THAT(names(), ElementsAre("other"));
 }
 
 TEST(Files, ChecksumIsXxh3) {

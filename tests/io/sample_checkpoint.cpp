@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "weft/core/log.hpp"
 #include "weft/io/files.hpp"
@@ -67,6 +68,17 @@ void replace_in(const fs::path& file, const std::string& old_text, const std::st
   std::string text = read_text(file);
   ASSERT_NE(text.find(old_text), text.npos) << old_text;
   write_text_atomically(file, text.replace(text.find(old_text), old_text.size(), new_text));
+}
+
+void make_manifest_older(const fs::path& manifest, int version) {
+  auto json = nlohmann::ordered_json::parse(read_text(manifest));
+  json["format_version"] = version;
+  json.erase("manifest_xxh3");
+  if (version == 1) {
+    json.erase("complete");
+    json.erase("number");
+  }
+  write_text_atomically(manifest, json.dump(2));
 }
 
 void flip_a_bit(const fs::path& file) {

@@ -49,6 +49,8 @@ std::vector<float> rows_of(const Checkpoint& checkpoint, const std::string& name
                            std::int64_t rows, std::int64_t columns);
 /// Puts another text in the place of the first such one in a file.
 void replace_in(const std::filesystem::path& file, const std::string& old_text, const std::string& new_text);
+/// Makes a manifest what a former version of the format had.
+void make_manifest_older(const std::filesystem::path& manifest, int version);
 /// Turns over one bit in the middle of a file.
 void flip_a_bit(const std::filesystem::path& file);
 

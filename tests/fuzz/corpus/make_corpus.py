@@ -73,6 +73,12 @@ def virtual(name):
         file.attrs["dt"] = 0.25
 
 
+def xxh3(content):
+    hash_of = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
+    hash_of.restype, hash_of.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
+    return f"{hash_of(content, len(content)):016x}"
+
+
 def checkpoint(folder):
     folder.mkdir(parents=True, exist_ok=True)
     parts = [(f"shard_r{rank:04}_of_0002.h5", begin, end) for rank, (begin, end) in enumerate([(0, 3), (3, neurons)])]
@@ -83,22 +89,20 @@ def checkpoint(folder):
     with h5py.File(folder / "common.h5", "w", libver=("v108", "v110")) as file:
         file["psi/coefficients"] = np.arange(4.0)
         file["training/steps"] = np.array([1200])
-    xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_64bits
-    xxh3.restype, xxh3.argtypes = ctypes.c_uint64, (ctypes.c_char_p, ctypes.c_size_t)
     files = []
     for name, begin, end in parts + [("common.h5", 0, 0)]:
         content = (folder / name).read_bytes()
-        files.append({"name": name, "bytes": len(content), "xxh3": f"{xxh3(content, len(content)):016x}",
-                      "row_begin": begin, "row_end": end})
-    manifest = {"format_version": 2, "step": 1200, "number": 3, "complete": True, "neurons": neurons, "method": "adam",
+        files.append({"name": name, "bytes": len(content), "xxh3": xxh3(content), "row_begin": begin, "row_end": end})
+    manifest = {"format_version": 3, "step": 1200, "neurons": neurons, "complete": True, "number": 3, "method": "adam",
                 "config_hash": "0123456789abcdef", "version": "0.1.0 (abc)", "world_size": 2, "files": files,
                 "findings": {"training": {"seconds": 1.5}}}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    former = {key: value for key, value in manifest.items() if key not in ("complete", "number", "findings")}
-    former["format_version"] = 1
+    sealed = manifest | {"manifest_xxh3": xxh3(json.dumps(manifest, separators=(",", ":")).encode())}
+    (folder / "manifest.json").write_text(json.dumps(sealed, indent=2) + "\n")
     manifests = folder.parent / "manifests"
     manifests.mkdir(exist_ok=True)
-    (manifests / "version_1.json").write_text(json.dumps(former))
+    (manifests / "version_2.json").write_text(json.dumps(manifest | {"format_version": 2}))
+    first = {key: value for key, value in manifest.items() if key not in ("complete", "number", "findings")}
+    (manifests / "version_1.json").write_text(json.dumps(first | {"format_version": 1}))
 
 
 (here / "dataset").mkdir(exist_ok=True)
