@@ -38,17 +38,6 @@ void check_checksum(const fs::path& path, const std::string& expected) {
   throw UserError({path.string(), "damaged, its xxh3 is " + found, expected, kRemedy});
 }
 
-/// Whether an array of this shape, none of it compressed, can be in a file of so many bytes.
-bool fits(const hdf5::Shape& shape, std::int64_t bytes) {
-  if (std::ranges::find(shape, 0) != shape.end()) return true;
-  std::int64_t room = bytes;
-  for (const std::int64_t count : shape) {
-    if (count < 0 || count > room) return false;
-    room /= count;
-  }
-  return true;
-}
-
 /// The elements of one row of an array.
 std::int64_t row_size(const hdf5::Shape& shape) {
   return std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -78,7 +67,8 @@ struct Checkpoint::Impl {
   hdf5::Dataset dataset(const hdf5::File& file, const ManifestFile& described,
                         const std::string& name) const {
     hdf5::Dataset dataset = file.dataset(name);
-    if (!dataset.holds_numbers() || !fits(dataset.shape(), described.bytes)) {
+    // None of it is compressed: there are no more numbers than bytes.
+    if (!dataset.holds_numbers() || !hdf5::holds_at_most(dataset.shape(), described.bytes)) {
       throw UserError({dataset.place(), "no array of numbers that the file has room for", "", kRemedy});
     }
     return dataset;

@@ -17,15 +17,6 @@ namespace {
 /// As many trajectories as a simulation may have.
 constexpr std::int64_t kMostValues = 1'000'000;
 
-bool holds_at_most(std::int64_t most, const hdf5::Shape& shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t extent : shape) {
-    if (extent < 0 || (extent > 0 && count > most / extent)) return false;
-    count *= extent;
-  }
-  return true;
-}
-
 /// The values of a quantity that may be an attribute of the file or of `/activity`, or a dataset of its own.
 template <hdf5::Number T>
 std::optional<std::vector<T>> find_values(const RecordingFile& recording, const std::string& name) {
@@ -34,7 +25,7 @@ std::optional<std::vector<T>> find_values(const RecordingFile& recording, const 
   if (activity.attributes().has(name)) return activity.attributes().read<T>(name);
   if (!recording.file.has_dataset("/" + name)) return std::nullopt;
   const hdf5::Dataset values = recording.checked_dataset("/" + name);
-  if (holds_at_most(kMostValues, values.shape())) return values.read_all<T>();
+  if (hdf5::holds_at_most(values.shape(), kMostValues)) return values.read_all<T>();
   throw UserError({values.place(), "its shape is " + hdf5::text_of(values.shape()),
                    fmt::format("{} values at most", kMostValues), "correct it"});
 }

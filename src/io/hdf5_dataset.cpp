@@ -92,6 +92,16 @@ std::string text_of(const std::function<ssize_t(char*, std::size_t)>& get) {
 
 std::string text_of(const Shape& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
+bool holds_at_most(const Shape& shape, std::int64_t most) {
+  if (std::ranges::find(shape, 0) != shape.end()) return true;
+  std::int64_t room = most;
+  for (const std::int64_t extent : shape) {
+    if (extent < 0 || extent > room) return false;
+    room /= extent;
+  }
+  return true;
+}
+
 Shape Dataset::shape() const { return extent_of({H5Dget_space(handle_.id()), H5Sclose}); }
 
 std::size_t Dataset::size() const { return product(shape()); }

@@ -20,6 +20,8 @@ using Shape = std::vector<std::int64_t>;
 
 /// "(4000, 1000)"
 std::string text_of(const Shape& shape);
+/// Whether an array of this shape has at most so many elements, however large its extents.
+bool holds_at_most(const Shape& shape, std::int64_t most);
 
 template <typename T>
 concept Number = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int64_t>;
