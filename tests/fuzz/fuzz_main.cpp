@@ -28,6 +28,7 @@
 #include "weft/ops/host_name.hpp"
 
 #include "mutator.hpp"
+#include "sanitizer_reports.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace weft::fuzz {
@@ -64,7 +65,7 @@ struct Options {
 
 /// What a child tells the parent; it survives the child.
 struct Account {
-  std::atomic<std::int64_t> current, accepted, refused, longest, longest_us;
+  std::atomic<std::int64_t> current, accepted, refused, unsurvived, longest, longest_us;
 };
 
 Account& shared_account() {
@@ -91,19 +92,21 @@ void give(const Target& target, const Bytes& input, Account& account) {
   alarm(kWaiting_s);
   const Outcome outcome = target.read(input);
   ++(outcome == Outcome::accepted ? account.accepted : account.refused);
+  if (outcome == Outcome::unsurvived) ++account.unsurvived;
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
   if (us <= account.longest_us) return;
   account.longest_us = us;
   account.longest = account.current.load();
 }
 
-[[noreturn]] void run_child(const Mutator& mutator, const Target& target, std::int64_t first,
-                            std::int64_t end, Account& account) {
+[[noreturn]] void run_child(const Mutator& mutator, const Target& target, const SanitizerReports& reports,
+                            std::int64_t first, std::int64_t end, Account& account) {
   limit_memory();
   try {
     for (std::int64_t number = first; number < end; ++number) {
       account.current = number;
       give(target, mutator.input(number), account);
+      if (const std::string ours = reports.take_ours(); !ours.empty()) throw std::logic_error(ours);
     }
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
@@ -125,7 +128,10 @@ std::string words_of(int status) {
 class Campaign {
  public:
   explicit Campaign(const Options& options)
-      : options_(options), mutator_(*options.target, options.seed), account_(shared_account()) {
+      : options_(options),
+        reports_(scratch_.path()),
+        mutator_(*options.target, options.seed),
+        account_(shared_account()) {
     setenv("TMPDIR", scratch_.path().c_str(), 1);  // a child that crashes leaves its files there
   }
 
@@ -146,7 +152,7 @@ class Campaign {
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child < 0) throw std::runtime_error("no child process");
-    if (child == 0) run_child(mutator_, *options_.target, first, end, account_);
+    if (child == 0) run_child(mutator_, *options_.target, reports_, first, end, account_);
     int status = 0;
     rusage usage{};
     if (wait4(child, &status, 0, &usage) != child) throw std::runtime_error("a child process is lost");
@@ -163,12 +169,15 @@ class Campaign {
     write_file(file, mutator_.input(number));
     fmt::print("{}: input {} of seed {}: {}; kept as {}\n", options_.target->name, number, options_.seed,
                what, file.string());
+    fmt::print("{}", reports_.take_all());
   }
 
   void report(double seconds) const {
     fmt::print("{}: {} inputs of seed {} from {} files: {} read, {} refused, {} failures; ",
                options_.target->name, options_.inputs, options_.seed, mutator_.seed_count(),
                account_.accepted.load(), account_.refused.load(), failures_);
+    if (account_.unsurvived > 0)
+      fmt::print("of the refused, {} after a crash of HDF5; ", account_.unsurvived.load());
     fmt::print("the longest, {}, took {:.3f} s; the largest process {} MB; {:.1f} s on {}, weft {}{}\n",
                account_.longest.load(), static_cast<double>(account_.longest_us.load()) * 1e-6,
                peak_kb_ / 1024, seconds, host_name(), version_line(), kBuild);
@@ -176,6 +185,7 @@ class Campaign {
 
   const Options& options_;
   TemporaryFolder scratch_;
+  SanitizerReports reports_;
   Mutator mutator_;
   Account& account_;
   std::int64_t failures_ = 0;
@@ -226,7 +236,8 @@ Options options_of(std::span<char*> arguments) {
 int run(const Options& options) {
   if (options.file.empty()) return Campaign(options).run() ? 0 : 1;
   const std::string text = read_text(options.file);
-  fmt::print("{}\n", options.target->read(bytes_of(text)) == Outcome::accepted ? "read" : "refused");
+  const bool accepted = options.target->read(bytes_of(text)) == Outcome::accepted;
+  fmt::print("{}\n", accepted ? "read" : "refused");
   return 0;
 }
 

@@ -29,8 +29,9 @@ Outcome outcome_of(void (*read)(View), View input) {
     return Outcome::accepted;
   } catch (const UserError& refusal) {
     const std::string_view words = refusal.what();
-    if (words.find('\n') == words.npos) return Outcome::refused;
-    throw std::logic_error("refused in several lines: " + std::string(words));
+    if (words.find('\n') != words.npos)
+      throw std::logic_error("refused in several lines: " + std::string(words));
+    return words.find("does not survive") == words.npos ? Outcome::refused : Outcome::unsurvived;
   }
 }
 

@@ -12,7 +12,8 @@ namespace weft::fuzz {
 using Bytes = std::vector<std::byte>;
 using View = std::span<const std::byte>;
 
-enum class Outcome { accepted, refused };
+/// `unsurvived` is a refusal too: HDF5 crashed over it, in the process that goes first.
+enum class Outcome { accepted, refused, unsurvived };
 
 /// A reader of Weft's that must take arbitrary bytes: it reads them, or refuses them by a UserError of one
 /// line. Whatever else it throws is a failure, as is a crash.
@@ -29,8 +30,8 @@ struct Target {
 extern const Target kConfig;
 /// An HDF5 file, read as a recording with its truth.
 extern const Target kDataset;
-/// One file of an otherwise sound checkpoint. The first byte says which one, and whether the manifest is made
-/// to agree with it.
+/// One file of an otherwise sound checkpoint; the first byte says which one. The manifest is not made to
+/// agree with it: of files that have the checksums that they were written with no damage is expected.
 extern const Target kCheckpoint;
 /// Arguments behind the program's name, a NUL byte between them.
 extern const Target kCommandLine;
