@@ -15,7 +15,6 @@
 #include "weft/io/checkpoint.hpp"
 #include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
-#include "weft/ops/run_lock.hpp"
 
 #include "app/gpu_check.hpp"
 #include "app/training.hpp"
@@ -64,6 +63,12 @@ std::vector<Stage> as_stages(const std::string& text) {
 }
 
 bool to_redo(const Request& request, Stage stage) { return request.redo && *request.redo <= stage; }
+
+/// Whether what comes after a stage is void where it is done. A dataset that was lost is made again as it
+/// was.
+bool makes_something_new(const Request& request, Stage stage) {
+  return stage != Stage::simulate || to_redo(request, stage);
+}
 
 [[noreturn]] void throw_missing(const RunFolder& folder, Stage stage) {
   throw UserError(
@@ -130,21 +135,37 @@ bool is_new(const RunFolder& folder) {
   return std::filesystem::status(folder.path, unknown).type() == std::filesystem::file_type::not_found;
 }
 
-/// The newest checkpoint of a stage that is not finished, where it is to be gone on from. The states of a
-/// training are as good as before where its dataset is made again.
+/// The newest checkpoint of a stage that is not finished, where it is to be gone on from.
 std::filesystem::path state_under_way(const RunFolder& folder, const Config& config, const Request& request,
                                       Stage stage) {
   if (to_redo(request, stage) || request.resume == Resume::never) return {};
   const std::optional<std::filesystem::path> state = newest_sound_checkpoint(states_of(folder, stage));
   if (!state) return {};
   const CheckpointInfo info = Checkpoint(*state).info();
-  if (info.complete) return {};
+  if (info.complete)
+    throw UserError(
+        {folder.checkpoints().string(),
+         fmt::format("{} is a finished model, what came after it is damaged", state->filename().string()),
+         "the finished model as the newest",
+         "remove what is damaged to keep the model, or use --redo train"});
   if (info.config_hash == stage_key(config, stage)) return *state;
   throw UserError({folder.path.string(),
                    fmt::format("its {} stage, not finished, belongs to another config: {}", stage_name(stage),
                                differences(folder, config, stage)),
                    "the same config, or a folder of its own",
                    "use --output DIR, or --resume never to begin it anew"});
+}
+
+/// Removes what is to be made anew, and what comes after it, also where the keys of that would still match.
+void discard_void(const RunFolder& folder, const Request& request, const Work& work) {
+  const auto voids = [&](Stage earlier, Stage stage) {
+    return earlier < stage && work.includes(earlier) && makes_something_new(request, earlier);
+  };
+  for (const Stage stage : kStages | std::views::reverse) {
+    const bool is_void = work.includes(stage) ||
+                         std::ranges::any_of(kStages, [&](Stage earlier) { return voids(earlier, stage); });
+    if (is_void && work.state_of(stage).empty()) discard(folder, stage);
+  }
 }
 
 /// The plan, and a folder ready for it; config.yaml stays as it is where there is nothing to do, for then
@@ -156,9 +177,7 @@ Work prepare_folder(const StageContext& context, const Request& request) {
   make_folders(context.folder.path / "log");
   log_to_file(context.folder.log());
   if (work.stages.empty()) return work;
-  // Results behind the first stage to run are void, also where their keys would still match.
-  for (const Stage stage : kStages | std::views::reverse)
-    if (stage >= work.stages.front() && work.state_of(stage).empty()) discard(context.folder, stage);
+  discard_void(context.folder, request, work);
   save_config(context.folder, context.config);
   return work;
 }
@@ -183,6 +202,7 @@ void stop_before(const StageContext& context, Stage stage) {
 
 std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Request& request) {
   std::vector<Stage> stages;
+  bool anew = false;
   for (const Stage stage : kStages) {
     if (stage > request.last) break;
     if (stage == Stage::simulate && !config.data.path.empty()) continue;
@@ -195,12 +215,16 @@ std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Req
                        "the same config, or a folder of its own",
                        fmt::format("use --output DIR, or --redo {} to replace it", stage_name(stage))});
     }
-    const bool finished = !found.empty() && !redo && stages.empty();
+    const bool finished = !found.empty() && !redo && !anew;
     if (stage < request.first && !finished) throw_missing(folder, stage);
-    if (!finished) stages.push_back(stage);
+    if (finished) continue;
+    stages.push_back(stage);
+    anew = anew || makes_something_new(request, stage);
   }
   return stages;
 }
+
+bool Work::includes(Stage stage) const { return std::ranges::find(stages, stage) != stages.end(); }
 
 const std::filesystem::path& Work::state_of(Stage stage) const {
   static const std::filesystem::path none;
@@ -214,7 +238,7 @@ Work work_to_do(const RunFolder& folder, const Config& config, const Request& re
   if (work.stages.empty()) return work;
   const Stage first = work.stages.front();
   if (first == Stage::simulate) work.simulation = state_under_way(folder, config, request, first);
-  if (first <= Stage::train) work.training = state_under_way(folder, config, request, Stage::train);
+  if (work.includes(Stage::train)) work.training = state_under_way(folder, config, request, Stage::train);
   const Stage earliest = config.data.path.empty() ? Stage::simulate : Stage::train;
   const bool begun =
       first > std::max(request.first, earliest) || !work.simulation.empty() || !work.training.empty();
@@ -225,9 +249,8 @@ Work work_to_do(const RunFolder& folder, const Config& config, const Request& re
   return work;
 }
 
-void run_pipeline(const StageContext& context, const Request& request) {
+void run_pipeline(const StageContext& context, const Request& request, std::optional<RunLock>& lock) {
   Communicator& world = context.world;
-  std::optional<RunLock> lock;
   Work work;
   collectively(world, [&] { check_request(context, request); });
   const std::vector<std::string> devices = check_devices(context, request);
@@ -249,7 +272,7 @@ void run_pipeline(const StageContext& context, const Request& request) {
 
   for (const Stage stage : kStages) {
     if (!request.covers(stage)) continue;
-    if (std::ranges::find(work.stages, stage) != work.stages.end()) {
+    if (work.includes(stage)) {
       if (stage != work.stages.front()) stop_before(context, stage);
       run_stage(context, stage, work.state_of(stage));
     } else if (stage == Stage::simulate && !context.config.data.path.empty()) {

@@ -29,6 +29,7 @@
 #include "weft/ops/launcher_check.hpp"
 #include "weft/ops/memory.hpp"
 #include "weft/ops/progress_line.hpp"
+#include "weft/ops/run_lock.hpp"
 #include "weft/ops/stop_request.hpp"
 
 namespace weft {
@@ -37,6 +38,12 @@ namespace {
 int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
 
 void print(const std::string& text) { fmt::print("{}", text); }
+
+/// On stderr. That nobody can hear it, for its disk is full, must not change how the run ends.
+void complain(const std::string& words) {
+  std::fputs(fmt::format("weft: {}\n", words).c_str(), stderr);
+  std::fflush(stderr);
+}
 
 std::string version_text() {
   const BuildInfo build = build_info();
@@ -117,13 +124,12 @@ Patience patience_of(const PatienceConfig& config) {
 
 /// What the heartbeat's thread does where a rank is lost: the main thread may be waiting for it for ever.
 void end_at_once(const Alarm& alarm) {
-  if (alarm.leads) fmt::print(stderr, "weft: {}\n", alarm.words);
-  std::fflush(stderr);
+  if (alarm.leads) complain(alarm.words);
   std::_Exit(code(ExitCode::failure));
 }
 
 void run_stages(const MpiSession& session, Communicator& control, const CommandLine& line,
-                std::optional<StopRequest>& stop) {
+                std::optional<StopRequest>& stop, std::optional<RunLock>& lock) {
   if (control.rank() == 0) log_to_terminal(line.log_level);
   collectively(control, [&] { check_launcher(control.size()); });
   const Config config = agreed_config(control, line);
@@ -142,7 +148,7 @@ void run_stages(const MpiSession& session, Communicator& control, const CommandL
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
   run_pipeline({device, world, config, folder, threads, shows ? progress.sink() : ProgressSink(), *stop,
                 chosen.why_host},
-               line.request);
+               line.request, lock);
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
   if (line.request.covers(Stage::train) || line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
@@ -154,13 +160,12 @@ constexpr double kPatience_s = 5;
 /// speaks and ends the others, which may be waiting for it.
 int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const std::string& what) {
   if (session.everyone_arrives(kPatience_s)) {
-    if (world.rank() == 0) fmt::print(stderr, "weft: {}\n", what);
+    if (world.rank() == 0) complain(what);
     return code(exit_code);
   }
   const Whereabouts where = whereabouts();
-  fmt::print(stderr, "weft: rank {} on {}: {} (stage {}, step {})\n", world.rank(), host_name(), what,
-             where.stage, where.step);
-  std::fflush(stderr);
+  complain(fmt::format("rank {} on {}: {} (stage {}, step {})", world.rank(), host_name(), what, where.stage,
+                       where.step));
   session.abort(code(exit_code));
 }
 
@@ -177,10 +182,11 @@ bool begins_anew(const Request& request) {
 
 int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
   std::optional<StopRequest> stop;  // to the very end: a signal that comes late must not kill a rank
+  std::optional<RunLock> lock;      // likewise: where this rank has failed, others may still write
   const MpiSession session(argc, argv);
   const std::unique_ptr<Communicator> world = session.world();
   try {
-    run_stages(session, *world, line, stop);
+    run_stages(session, *world, line, stop, lock);
     return code(ExitCode::done);
   } catch (const Stopped& stopped) {
     return fail(session, *world, ExitCode::stopped,
@@ -235,10 +241,10 @@ int run_program(int argc, char** argv) {
     }
     return line.verb == Verb::stages ? run_under_mpi(argc, argv, line) : run_locally(line);
   } catch (const UserError& error) {
-    fmt::print(stderr, "weft: {}\n", error.what());
+    complain(error.what());
     return code(ExitCode::user_mistake);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "weft: {}\n", error.what());
+    complain(error.what());
     return code(ExitCode::failure);
   }
 }

@@ -30,11 +30,12 @@ void StageControl::progress(const Progress& progress) {
 }
 
 Votes StageControl::votes() {
-  note_duration();
+  note_durations();
   Votes votes;
   if (request_.reason()) votes.stop = 1;
   const bool due = seconds_since(saved_at_) >= interval_;
-  if (world_.rank() == 0 && saver_ != nullptr && interval_ > 0 && due && !writing_) votes.checkpoint = 1;
+  if (world_.rank() == 0 && saver_ != nullptr && interval_ > 0 && due && !saver_->busy())
+    votes.checkpoint = 1;
   if (saver_ != nullptr && saver_->written()) votes.written = 1;
   return votes;
 }
@@ -44,7 +45,7 @@ Wish StageControl::decide(const Votes& sum) {
     writing_ = false;
     if (saver_ != nullptr) saver_->publish();
   }
-  if (writing_) warn_where_late(static_cast<int>(sum.written));
+  warn_where_late();
   if (sum.stop > 0 && !stopping_) {
     stopping_ = true;
     if (const auto reason = request_.reason()) log_info("to be stopped: {}", *reason);
@@ -70,26 +71,28 @@ void StageControl::save(const CheckpointInfo& info, const ModelArrays& state, bo
 
 bool StageControl::settle() {
   writing_ = false;
-  const bool saved = saver_ != nullptr && saver_->finish();
-  note_duration();
-  return saved;
+  return saver_ != nullptr && saver_->finish();
 }
 
 /// A disk that hangs stops no step, so that nobody would know. The next warning comes after twice the time.
-void StageControl::warn_where_late(int written) {
+void StageControl::warn_where_late() {
+  if (world_.rank() != 0 || saver_ == nullptr || !saver_->busy()) return;
   const double seconds = seconds_since(saved_at_);
-  if (world_.rank() != 0 || seconds < late_after_) return;
+  if (seconds < late_after_) return;
   late_after_ = 2 * seconds;
   log_warning(
-      "the checkpoint begun {:.0f} s ago is not written yet by {} of {} ranks; the run goes on, without a "
-      "newer "
-      "one until it is",
-      seconds, savers_ - written, savers_);
+      "the checkpoint begun {:.0f} s ago is not on the disk yet; the run goes on, without a newer one until "
+      "it "
+      "is",
+      seconds);
 }
 
-/// The end of the job has to leave time for one more.
-void StageControl::note_duration() {
+/// The end of the job has to leave time for one more save, and for the longest step.
+void StageControl::note_durations() {
   if (saver_ != nullptr) request_.save_took(saver_->account().longest_seconds);
+  const Clock::time_point now = Clock::now();
+  if (asked_at_) request_.asked_after(std::chrono::duration<double>(now - *asked_at_).count());
+  asked_at_ = now;
 }
 
 }  // namespace weft

@@ -36,8 +36,8 @@ class StageControl final : public RunControl {
   bool settle();
 
  private:
-  void note_duration();
-  void warn_where_late(int written);
+  void note_durations();
+  void warn_where_late();
 
   using Clock = std::chrono::steady_clock;
 
@@ -49,6 +49,7 @@ class StageControl final : public RunControl {
   int savers_ = 0;
   bool writing_ = false;                       ///< a checkpoint is under way, on all ranks alike
   bool stopping_ = false;                      ///< decided, on all ranks alike
+  std::optional<Clock::time_point> asked_at_;  ///< when the loop last gave its votes
   Clock::time_point saved_at_ = Clock::now();  ///< when the last save began
   double late_after_ = 0;                      ///< seconds of a save until somebody is told
 };

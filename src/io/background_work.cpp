@@ -23,7 +23,9 @@ void BackgroundWork::start(std::function<void()> work) {
   done_.store(false, std::memory_order_relaxed);
   const SignalsBlocked blocked;
   try {
-    thread_ = std::thread([this, work = std::move(work)] { run(work); });
+    std::packaged_task<void()> task([this, work = std::move(work)] { run(work); });
+    ended_ = task.get_future();
+    thread_ = std::thread(std::move(task));
   } catch (const std::exception& error) {
     failure_ = error.what();
     done_.store(true, std::memory_order_relaxed);
@@ -38,5 +40,11 @@ void BackgroundWork::run(const std::function<void()>& work) noexcept {
 void BackgroundWork::wait() {
   if (thread_.joinable()) thread_.join();
 }
+
+bool BackgroundWork::ends_within(std::chrono::seconds patience) {
+  return !thread_.joinable() || ended_.wait_for(patience) == std::future_status::ready;
+}
+
+void BackgroundWork::abandon() { thread_.detach(); }
 
 }  // namespace weft

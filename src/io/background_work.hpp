@@ -1,7 +1,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <future>
 #include <string>
 #include <thread>
 
@@ -22,6 +24,10 @@ class BackgroundWork {
   bool done() const { return done_.load(std::memory_order_acquire); }
   /// Returns when the work is done.
   void wait();
+  /// Waits for so long. Whether the work is done.
+  bool ends_within(std::chrono::seconds patience);
+  /// Leaves the work to itself, and with it this object: its thread uses it until the work is done.
+  void abandon();
   /// Why the work that was waited for last failed; empty where it did not.
   const std::string& failure() const { return failure_; }
 
@@ -29,6 +35,7 @@ class BackgroundWork {
   void run(const std::function<void()>& work) noexcept;
 
   std::thread thread_;
+  std::future<void> ended_;
   std::atomic<bool> done_{true};
   std::string failure_;
 };

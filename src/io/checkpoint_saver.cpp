@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,8 @@ namespace fs = std::filesystem;
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kPatience{5};
 
 /// The first rank that failed, and why; empty where none did.
 std::string first_failure(const std::vector<std::string>& failures) {
@@ -63,8 +67,9 @@ struct CheckpointSaver::Impl {
     if (!prepared && failure.empty()) failure = "rank 0 has not prepared the folder";
     phase = Phase::writing;
     if (!failure.empty()) return;
-    work.start([this] {
-      part = write_part(temporary_folder(root, manifest.info.step), partition, group.rank(), rows.views(),
+    // An abandoned thread may outlive the group.
+    work.start([this, shard = group.rank()] {
+      part = write_part(temporary_folder(root, manifest.info.step), partition, shard, rows.views(),
                         common.views());
     });
   }
@@ -147,6 +152,11 @@ CheckpointSaver::CheckpointSaver(Communicator& group, fs::path root, const RowPa
 
 CheckpointSaver::~CheckpointSaver() {
   const InSection waiting(Section::checkpoint);
+  if (std::uncaught_exceptions() > 0 && !impl_->work.ends_within(kPatience)) {
+    impl_->work.abandon();
+    std::ignore = impl_.release();
+    return;
+  }
   impl_->work.wait();
 }
 
@@ -160,6 +170,11 @@ void CheckpointSaver::start(const CheckpointInfo& info, const ModelArrays& array
   check_request(impl_->group, info, impl_->partition, impl_->retention);
   const InSection saving(Section::checkpoint);
   impl_->start(info, arrays);
+}
+
+bool CheckpointSaver::busy() {
+  if (impl_->work.done()) impl_->settle();
+  return impl_->phase != Impl::Phase::idle;
 }
 
 bool CheckpointSaver::written() const { return impl_->phase == Impl::Phase::writing && impl_->work.done(); }

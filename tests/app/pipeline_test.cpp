@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 /// `weft run` of the tiny config, once for all tests, which change copies only.
@@ -170,11 +169,32 @@ TEST_F(WholeRun, AStageWithoutTheOneBeforeItSaysWhatToDo) {
 
 TEST_F(WholeRun, MakesAgainWhatWasLost) {
   const fs::path lost = copy("lost");
-  fs::remove_all(lost / "data");
+  fs::remove_all(lost / "checkpoints");
   const ProcessResult again = stage("run", lost);
   EXPECT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_THAT(again.err, Not(HasSubstr("skipped")));
+  EXPECT_THAT(again.err,
+              AllOf(HasSubstr("simulate: complete"), HasSubstr("train done"), HasSubstr("report done")));
   EXPECT_EQ(findings_of(lost), findings_of(run()));
+}
+
+TEST_F(WholeRun, OutlivesTheLossOfItsDataset) {
+  for (const char* command : {"run", "simulate"}) {
+    const fs::path lost = copy(std::string("without_data_for_") + command);
+    fs::remove_all(lost / "data");
+    const ProcessResult again = stage(command, lost);
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_THAT(again.err, HasSubstr("simulate done"));
+    EXPECT_TRUE(dataset_of(lost) == dataset_of(run()));
+    for (const char* part : {"checkpoints", "results"})
+      EXPECT_EQ(checksums(lost / part), checksums(run() / part)) << part << " after " << command;
+  }
+}
+
+TEST_F(WholeRun, IsVoidWhereItsDatasetIsToBeMadeAnew) {
+  const fs::path redone = copy("made_anew");
+  ASSERT_EQ(stage("simulate", redone, {"--redo", "simulate"}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(redone / "checkpoints"));
+  EXPECT_FALSE(fs::exists(redone / "results" / "metrics.json"));
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <fstream>
+#include <regex>
 #include <string>
 
 #include <fcntl.h>
@@ -64,6 +66,39 @@ TEST_F(RankFailures, ARankThatCannotWriteEndsTheOthers) {
   expect_mistake(run_pair(simulate, prepared("trap '' XFSZ; ulimit -f 8", simulate)),
                  {"rank 1", "rank_00001.h5", "File too large"});
   EXPECT_FALSE(fs::exists(output() / "data"));
+}
+
+/// Whether the thread of rank 1 is writing its part of a checkpoint.
+bool is_saving(const fs::path& run) {
+  std::error_code none;
+  for (fs::directory_iterator entry(run / "checkpoints", none); !none && entry != fs::directory_iterator();
+       entry.increment(none))
+    if (fs::exists(entry->path() / "shard_r0001_of_0002.h5", none)) return true;
+  return false;
+}
+
+TEST_F(RankFailures, ARankThatThrowsInATrainingIsNamedWithItsStepAlsoInTheMiddleOfASave) {
+  // A disk on which the save takes minutes, and which nobody waits for.
+  const fs::path sign = folder_.path() / "sign";
+  const Words run{"run",         tiny_config(),
+                  "--output",    output().string(),
+                  "--log-level", "error",
+                  "--set",       "training.steps=10000000",
+                  "--set",       "checkpoint.interval=1"};
+  RunningProcess job(weft_command(run, 2),
+                     {{"LD_PRELOAD", std::string(WEFT_SLOW_DISK) + ":" + WEFT_FAILING_MEMORY},
+                      {"WEFT_SLOW_DISK_MS", "120000"},
+                      {"WEFT_SLOW_DISK_OF", "/checkpoints/"},
+                      {"WEFT_MEMORY_RANK", "1"},
+                      {"WEFT_MEMORY_ENDS", sign.string()}});
+  while (!is_saving(output())) ASSERT_TRUE(job.runs()) << job.wait().err;
+  std::ofstream(sign).flush();
+  const ProcessResult result = job.wait();
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_TRUE(
+      std::regex_search(result.err, std::regex("weft: rank 1 on [^:]+: not enough memory .*\\(stage train, "
+                                               "step [1-9][0-9]*\\)")))
+      << result.err;
 }
 
 TEST_F(RankFailures, ARankThatIsKilledEndsTheOthers) {

@@ -143,13 +143,32 @@ bool RunningProcess::runs() const {
          info.si_pid == 0;
 }
 
-bool RunningProcess::signal_rank(int rank, int signal) const {
+/// 0 where there is none.
+int RunningProcess::process_of(int rank) const {
   for (const pid_t process : descendants_of(process_)) {
     if (program_of(process) != fs::canonical(WEFT_PROGRAM)) continue;
     const std::string its_rank = variable_of(process, "OMPI_COMM_WORLD_RANK");
-    if (its_rank == std::to_string(rank) || (its_rank.empty() && rank == 0))
-      return kill(process, signal) == 0;
+    if (its_rank == std::to_string(rank) || (its_rank.empty() && rank == 0)) return process;
   }
+  return 0;
+}
+
+bool RunningProcess::signal_rank(int rank, int signal) const {
+  const int process = process_of(rank);
+  return process != 0 && kill(process, signal) == 0;
+}
+
+bool RunningProcess::signal_ranks(int count, int signal) const {
+  std::vector<int> processes;
+  for (int rank = 0; rank < count; ++rank) processes.push_back(process_of(rank));
+  if (std::ranges::find(processes, 0) != processes.end()) return false;
+  for (const int process : processes) kill(process, signal);
+  return true;
+}
+
+bool RunningProcess::signal_launcher(int signal) const {
+  for (const pid_t process : descendants_of(process_))
+    if (program_of(process) == fs::canonical(WEFT_MPIEXEC)) return kill(process, signal) == 0;
   return false;
 }
 

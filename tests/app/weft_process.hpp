@@ -12,7 +12,7 @@ namespace weft {
 
 /// How a program ended, and what it printed.
 struct ProcessResult {
-  int exit_code = 0;  ///< 124 where it was ended because it hung
+  int exit_code = 0;  ///< 124 or 137 where it was ended because it hung
   std::string out;
   std::string err;
 };
@@ -35,10 +35,17 @@ class RunningProcess {
   /// Sends a signal to the process of this rank; to that of the program itself where it runs without mpirun.
   /// False where there is none (any more).
   bool signal_rank(int rank, int signal) const;
+  /// Sends a signal to the processes of the first ranks, all found before the first is sent. False where one
+  /// is missing.
+  bool signal_ranks(int count, int signal) const;
+  /// Sends a signal to mpirun.
+  bool signal_launcher(int signal) const;
   /// How it ended. Waits for that; once.
   ProcessResult wait();
 
  private:
+  int process_of(int rank) const;
+
   std::unique_ptr<TemporaryFolder> streams_;
   int process_ = 0;  ///< that leads the group of all
   bool ended_ = false;

@@ -85,12 +85,14 @@ void limit_memory() {
   setrlimit(RLIMIT_CORE, &no_core);
 }
 
-void give(const Target& target, const Bytes& input, Account& account) {
+/// @throws std::logic_error for an error of our own that only a sanitizer's report tells of.
+void give(const Target& target, const Bytes& input, const SanitizerReports& reports, Account& account) {
   const auto start = Clock::now();
   const itimerval patience{{}, {kPatience_s, 0}};
   setitimer(ITIMER_PROF, &patience, nullptr);  // ends the child, as the next
   alarm(kWaiting_s);
   const Outcome outcome = target.read(input);
+  if (const std::string ours = reports.take_ours(); !ours.empty()) throw std::logic_error(ours);
   ++(outcome == Outcome::accepted ? account.accepted : account.refused);
   if (outcome == Outcome::unsurvived) ++account.unsurvived;
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count();
@@ -105,8 +107,7 @@ void give(const Target& target, const Bytes& input, Account& account) {
   try {
     for (std::int64_t number = first; number < end; ++number) {
       account.current = number;
-      give(target, mutator.input(number), account);
-      if (const std::string ours = reports.take_ours(); !ours.empty()) throw std::logic_error(ours);
+      give(target, mutator.input(number), reports, account);
     }
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
@@ -177,7 +178,7 @@ class Campaign {
                options_.target->name, options_.inputs, options_.seed, mutator_.seed_count(),
                account_.accepted.load(), account_.refused.load(), failures_);
     if (account_.unsurvived > 0)
-      fmt::print("of the refused, {} after a crash of HDF5; ", account_.unsurvived.load());
+      fmt::print("of the refused, {} that HDF5 does not survive; ", account_.unsurvived.load());
     fmt::print("the longest, {}, took {:.3f} s; the largest process {} MB; {:.1f} s on {}, weft {}{}\n",
                account_.longest.load(), static_cast<double>(account_.longest_us.load()) * 1e-6,
                peak_kb_ / 1024, seconds, host_name(), version_line(), kBuild);
@@ -245,8 +246,11 @@ int run(const Options& options) {
 }  // namespace weft::fuzz
 
 #if defined(__SANITIZE_ADDRESS__)
+// The process that reads first resets its signals; those that an error may raise are to be reported all the
+// same (2: nobody takes them away from the sanitizer).
 extern "C" const char* __asan_default_options() {
-  return "max_allocation_size_mb=2048:allocator_may_return_null=1:detect_leaks=0";
+  return "max_allocation_size_mb=2048:allocator_may_return_null=1:detect_leaks=0:"
+         "handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2";
 }
 #endif
 

@@ -1,5 +1,7 @@
 #include "sanitizer_reports.hpp"
 
+#include <algorithm>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "weft/io/files.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <dlfcn.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -14,37 +17,58 @@ namespace weft::fuzz {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kName = "report";  // with the number of the process behind it
+constexpr std::string_view kName = "report_";  // of which sanitizer, and of the process with which number
+
+#if defined(__SANITIZE_ADDRESS__)
+using SetPath = void (*)(const char*);
+
+/// Each of the two sanitizers has a library of its own with this function; a plain call is to the first's.
+SetPath set_path_of_undefined() {
+  void* const library = dlopen("libubsan.so.1", RTLD_NOW | RTLD_NOLOAD);
+  if (library == nullptr) throw std::runtime_error("no library of the undefined-behaviour sanitizer");
+  return reinterpret_cast<SetPath>(dlsym(library, "__sanitizer_set_report_path"));
+}
+
+void report_to(const fs::path& folder) {
+  static const SetPath set_path = set_path_of_undefined();
+  __sanitizer_set_report_path((folder / kName).concat("address").c_str());
+  set_path((folder / kName).concat("undefined").c_str());
+}
+#else
+void report_to(const fs::path&) {}
+#endif
 
 std::vector<std::string> take_from(const fs::path& folder) {
   std::vector<std::string> reports;
   for (const fs::path& file : list_folder(folder)) {
-    if (file.stem() != kName) continue;
+    if (!file.filename().string().starts_with(kName)) continue;
     reports.push_back(read_text(file));
     fs::remove(file);
   }
+  if (!reports.empty()) report_to(folder);  // a sanitizer would go on writing to the file that is removed
   return reports;
 }
 
-bool is_an_error(std::string_view report) {
-  return report.find("ERROR: ") != report.npos || report.find("runtime error: ") != report.npos;
+/// A stack lists the innermost call first, with the name or the source file of what is called, seldom both.
+bool is_of_hdf5(std::string_view report) {
+  return report.find("libhdf5") < std::min(report.find("weft::"), report.find(WEFT_SOURCE));
 }
 
-/// A stack lists the innermost call first.
-bool is_of_hdf5(std::string_view report) { return report.find("libhdf5") < report.find("weft::"); }
+/// Undefined behaviour is noticed only in what is compiled here. Warnings, of too large an allocation, are no
+/// errors.
+bool is_ours(std::string_view report) {
+  if (report.find("runtime error: ") != report.npos) return true;
+  return report.find("ERROR: ") != report.npos && !is_of_hdf5(report);
+}
 
 }  // namespace
 
-SanitizerReports::SanitizerReports(fs::path folder) : folder_(std::move(folder)) {
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_set_report_path((folder_ / kName).c_str());
-#endif
-}
+SanitizerReports::SanitizerReports(fs::path folder) : folder_(std::move(folder)) { report_to(folder_); }
 
 std::string SanitizerReports::take_ours() const {
   std::string ours;
   for (const std::string& report : take_from(folder_)) {
-    if (is_an_error(report) && !is_of_hdf5(report)) ours += report;
+    if (is_ours(report)) ours += report;
   }
   return ours;
 }

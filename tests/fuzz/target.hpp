@@ -12,7 +12,8 @@ namespace weft::fuzz {
 using Bytes = std::vector<std::byte>;
 using View = std::span<const std::byte>;
 
-/// `unsurvived` is a refusal too: HDF5 crashed over it, in the process that goes first.
+/// `unsurvived` is a refusal too: HDF5 crashed over it, or did not come to an end, in the process that goes
+/// first.
 enum class Outcome { accepted, refused, unsurvived };
 
 /// A reader of Weft's that must take arbitrary bytes: it reads them, or refuses them by a UserError of one

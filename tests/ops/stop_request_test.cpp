@@ -1,9 +1,11 @@
 #include "weft/ops/stop_request.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -64,12 +66,16 @@ TEST_F(StopRequestTest, SignalsAreNotedWhereTheTimeIsNot) {
   EXPECT_THAT(request.reason(), Optional(StrEq("SIGUSR1")));
 }
 
-/// How a child process ends that gets these signals one after the other, while a StopRequest lives.
-int status_after(std::initializer_list<int> signals) {
+/// How a child process ends that gets these signals one after the other, after a pause each, while a
+/// StopRequest lives.
+int status_after(std::initializer_list<int> signals, std::chrono::milliseconds pause) {
   const pid_t child = fork();
   if (child == 0) {
     const StopRequest request({});
-    for (const int signal : signals) std::raise(signal);
+    for (const int signal : signals) {
+      std::this_thread::sleep_for(pause);  // real time is what the answer depends on
+      std::raise(signal);
+    }
     _exit(request.reason() ? 75 : 1);
   }
   int status = 0;
@@ -77,22 +83,29 @@ int status_after(std::initializer_list<int> signals) {
   return status;
 }
 
+constexpr std::chrono::milliseconds kLater{600};
+constexpr std::chrono::milliseconds kAtOnce{0};
+
+TEST(StopRequestTwice, ASignalToEndThatComesOverTwoWaysIsOne) {
+  EXPECT_EQ(WEXITSTATUS(status_after({SIGTERM, SIGTERM, SIGINT}, kAtOnce)), 75);
+}
+
 TEST(StopRequestTwice, ASecondSignalToEndEndsTheProcess) {
   for (const auto& [signals, last] : std::map<std::pair<int, int>, int>{
            {{SIGTERM, SIGTERM}, SIGTERM}, {{SIGINT, SIGINT}, SIGINT}, {{SIGTERM, SIGINT}, SIGINT}}) {
-    const int status = status_after({signals.first, signals.second});
+    const int status = status_after({signals.first, signals.second}, kLater);
     ASSERT_TRUE(WIFSIGNALED(status));
     EXPECT_EQ(WTERMSIG(status), last);
   }
-  const int status = status_after({SIGTERM, SIGUSR1, SIGTERM});
+  const int status = status_after({SIGTERM, SIGUSR1, SIGTERM}, kLater);
   ASSERT_TRUE(WIFSIGNALED(status)) << "whatever came in between";
 }
 
 TEST(StopRequestTwice, ASecondSignalToStopChangesNothing) {
-  EXPECT_EQ(WEXITSTATUS(status_after({SIGUSR1, SIGUSR1, SIGUSR1})), 75);
-  EXPECT_EQ(WEXITSTATUS(status_after({SIGUSR1, SIGTERM})), 75);
-  EXPECT_EQ(WEXITSTATUS(status_after({SIGTERM, SIGUSR1})), 75);
-  EXPECT_EQ(WEXITSTATUS(status_after({})), 1);
+  EXPECT_EQ(WEXITSTATUS(status_after({SIGUSR1, SIGUSR1, SIGUSR1}, kLater)), 75);
+  EXPECT_EQ(WEXITSTATUS(status_after({SIGUSR1, SIGTERM}, kLater)), 75);
+  EXPECT_EQ(WEXITSTATUS(status_after({SIGTERM, SIGUSR1}, kLater)), 75);
+  EXPECT_EQ(WEXITSTATUS(status_after({}, kLater)), 1);
 }
 
 int handled_before = 0;
@@ -151,6 +164,17 @@ TEST_F(StopRequestTest, TheSlurmJobsEndLeavesTimeForThreeSaves) {
   EXPECT_EQ(request.reason(), std::nullopt);
   now_ += 1;
   EXPECT_THAT(request.reason(), Optional(StrEq("the Slurm job ends in 270 s")));
+}
+
+TEST_F(StopRequestTest, TheSlurmJobsEndLeavesTimeForTheLongestPause) {
+  job_end_ = "1700003600";
+  StopRequest request(options());
+  request.asked_after(400);
+  request.asked_after(3);
+  now_ += 3600 - 120 - 400 - 1;
+  EXPECT_EQ(request.reason(), std::nullopt);
+  now_ += 1;
+  EXPECT_THAT(request.reason(), Optional(StrEq("the Slurm job ends in 520 s")));
 }
 
 TEST_F(StopRequestTest, AJobThatEndsSoonIsStoppedAtOnce) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "weft/app/stages.hpp"
+#include "weft/ops/run_lock.hpp"
 
 namespace weft {
 
@@ -23,7 +24,8 @@ struct Request {
 };
 
 /// The stages to run: those asked for, without the ones that are complete for this very config, and without
-/// the simulation where `data.path` names a dataset. Reads the folder, changes nothing. Local.
+/// the simulation where `data.path` names a dataset. What is complete stays so where its dataset is gone: the
+/// simulation makes the same again. Reads the folder, changes nothing. Local.
 /// @throws UserError where a result in the folder belongs to another config (the keys that differ are named),
 /// or where the
 ///   result of a stage before `first` is missing.
@@ -35,6 +37,7 @@ struct Work {
   std::filesystem::path simulation;  ///< the checkpoint that it goes on from; empty where it begins anew
   std::filesystem::path training;    ///< likewise
 
+  bool includes(Stage stage) const;
   const std::filesystem::path& state_of(Stage stage) const;
 };
 
@@ -45,11 +48,11 @@ struct Work {
 Work work_to_do(const RunFolder& folder, const Config& config, const Request& request);
 
 /// Runs what `plan` finds, under the folder's lock: makes the folder, saves the resolved config, opens
-/// log/weft.log. Rank 0 plans for all.
+/// log/weft.log. Rank 0 plans for all, and gets the lock, for as long as the caller keeps it.
 /// Goes on with a stage that was stopped. @collective
 /// @throws on all ranks: UserError, before anything is written where the mistake can be known by then; what
 /// run_stage throws.
-void run_pipeline(const StageContext& context, const Request& request);
+void run_pipeline(const StageContext& context, const Request& request, std::optional<RunLock>& lock);
 
 /// Where the training found that its data do not hold the answer, that is what the run ends with, all its
 /// results written. @collective

@@ -36,7 +36,9 @@ class CheckpointSaver {
   /// `group`, which must outlive this, are the row shards of one replica; rank r writes shard r. Local.
   CheckpointSaver(Communicator& group, std::filesystem::path root, const RowPartition& partition,
                   const Retention& retention);
-  /// Waits for this rank's thread. A checkpoint that is not published by then never becomes valid. Local.
+  /// Waits for this rank's thread; 5 seconds where an exception is on its way, which has to be heard: then
+  /// the thread, and what it works on, is left to itself. A checkpoint that is not published by then never
+  /// becomes valid. Local.
   ~CheckpointSaver();
   CheckpointSaver(const CheckpointSaver&) = delete;
   CheckpointSaver& operator=(const CheckpointSaver&) = delete;
@@ -53,6 +55,9 @@ class CheckpointSaver {
   /// Whether this rank's part of the checkpoint under way is written, or could not be; false where none is
   /// under way. Local, cheap.
   bool written() const;
+  /// Whether a checkpoint is under way; on rank 0 until it is valid or given up, on the others until it is to
+  /// be published. Local, cheap.
+  bool busy();
   /// Makes the checkpoint under way valid, or gives it up where a rank has failed; what that takes of the
   /// disk rank 0 does on its thread. Waits for ranks that have not written yet. @collective over the group.
   void publish();
