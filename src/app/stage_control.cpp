@@ -81,9 +81,7 @@ void StageControl::warn_where_late() {
   if (seconds < late_after_) return;
   late_after_ = 2 * seconds;
   log_warning(
-      "the checkpoint begun {:.0f} s ago is not on the disk yet; the run goes on, without a newer one until "
-      "it "
-      "is",
+      "the checkpoint begun {:.0f} s ago is not on the disk yet; the next waits for it, the run does not",
       seconds);
 }
 
