@@ -107,7 +107,6 @@ std::string expect_to_fail_by_itself(RunningProcess& job) {
   const ProcessResult result = job.wait();
   EXPECT_NE(result.exit_code, 0);
   EXPECT_NE(result.exit_code, 124) << "the other ranks went on";
-  EXPECT_NE(result.exit_code, 137) << "the other ranks went on, whatever they were told";
   return result.err;
 }
 

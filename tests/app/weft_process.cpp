@@ -23,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::chrono::seconds kPatience{60};
+constexpr int kHung = 124;
+
 /// What an MPI library or a batch system told this test about itself.
 bool is_of_a_launcher(std::string_view variable) {
   constexpr std::array prefixes{"OMPI_", "ORTE_", "OPAL_", "PMIX_", "PMI_", "PRTE_", "SLURM_", "OMP_"};
@@ -121,7 +124,7 @@ std::vector<pid_t> descendants_of(pid_t ancestor) {
 
 RunningProcess::RunningProcess(const Words& command, const Variables& variables, const fs::path& folder)
     : streams_(std::make_unique<TemporaryFolder>()) {
-  Words words{"timeout", "--kill-after=10", "60"};
+  Words words{"timeout", "--kill-after=10", std::to_string(kPatience.count())};
   words.insert(words.end(), command.begin(), command.end());
   Words all_variables = environment(variables);
   const Surroundings surroundings(streams_->path() / "out", streams_->path() / "err", folder);
@@ -176,7 +179,10 @@ ProcessResult RunningProcess::wait() {
   int status = 0;
   require(waitpid(process_, &status, 0) == process_, "a process can be waited for");
   ended_ = true;
-  return {exit_code_of(status), read_text(streams_->path() / "out"), read_text(streams_->path() / "err")};
+  // `timeout` has another code where it had to kill, that of a program that somebody else has killed.
+  const bool hung = std::chrono::steady_clock::now() - start_ >= kPatience;
+  return {hung ? kHung : exit_code_of(status), read_text(streams_->path() / "out"),
+          read_text(streams_->path() / "err")};
 }
 
 ProcessResult run_process(const Words& command, const Variables& variables, const fs::path& folder) {

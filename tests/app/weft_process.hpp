@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -12,7 +13,7 @@ namespace weft {
 
 /// How a program ended, and what it printed.
 struct ProcessResult {
-  int exit_code = 0;  ///< 124 or 137 where it was ended because it hung
+  int exit_code = 0;  ///< 124 where it was ended because it hung
   std::string out;
   std::string err;
 };
@@ -47,6 +48,7 @@ class RunningProcess {
   int process_of(int rank) const;
 
   std::unique_ptr<TemporaryFolder> streams_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   int process_ = 0;  ///< that leads the group of all
   bool ended_ = false;
 };
