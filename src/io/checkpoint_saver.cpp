@@ -117,6 +117,10 @@ struct CheckpointSaver::Impl {
     last_number = manifest.info.number;
   }
 
+  void settle_if_done() {
+    if (work.done()) settle();
+  }
+
   std::int64_t next_number() const { return last_number ? *last_number + 1 : 0; }
 
   /// @collective
@@ -173,7 +177,7 @@ void CheckpointSaver::start(const CheckpointInfo& info, const ModelArrays& array
 }
 
 bool CheckpointSaver::busy() {
-  if (impl_->work.done()) impl_->settle();
+  impl_->settle_if_done();
   return impl_->phase != Impl::Phase::idle;
 }
 
@@ -196,7 +200,7 @@ bool CheckpointSaver::finish() {
 std::int64_t CheckpointSaver::next_number() const { return impl_->next_number(); }
 
 const CheckpointAccount& CheckpointSaver::account() {
-  if (impl_->work.done()) impl_->settle();
+  impl_->settle_if_done();
   return impl_->account;
 }
 

@@ -284,13 +284,23 @@ TEST_F(Faults, TheJobOfABatchSystemIsAboutToEnd) {
                  {"SLURM_JOB_END_TIME", "\"soon\""});
 }
 
+/// Stops a run when there is a checkpoint behind this step.
+void stop_behind(std::int64_t step, const fs::path& checkpoints, const Words& command, int ranks) {
+  RunningProcess job(weft_command(command, ranks));
+  ASSERT_TRUE(wait_until(job, [&] { return newest_step(checkpoints) > step; })) << job.wait().err;
+  ASSERT_TRUE(job.signal_rank(0, SIGUSR1));
+  const ProcessResult stopped = job.wait();
+  ASSERT_EQ(stopped.exit_code, kStopped) << stopped.err;
+}
+
 /// A training that was stopped, with several checkpoints.
 void stop_in_training(const fs::path& run, int ranks, const Words& options = {}) {
-  RunningProcess job(weft_command(run_of(run, options), ranks));
-  ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "checkpoints") > 100; })) << job.wait().err;
-  ASSERT_TRUE(job.signal_rank(0, SIGUSR1));
-  const ProcessResult result = job.wait();
-  ASSERT_EQ(result.exit_code, kStopped) << result.err;
+  stop_behind(100, run / "checkpoints", run_of(run, options), ranks);
+}
+
+/// A simulation that was stopped, likewise.
+void stop_in_simulation(const fs::path& run, int ranks, const Words& options) {
+  stop_behind(300, run / "data.tmp" / "checkpoints", run_of(run, options), ranks);
 }
 
 TEST_F(Faults, ATrainingOutlivesTheLossOfItsDataset) {
@@ -309,12 +319,7 @@ TEST_F(Faults, ATrainingOutlivesAStopOfTheSimulationOfItsDataset) {
   const fs::path run = output("lost");
   ASSERT_NO_FATAL_FAILURE(stop_in_training(run, 2, options));
   fs::remove_all(run / "data");
-  RunningProcess job(weft_command(run_of(run, options), 2));
-  ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "data.tmp/checkpoints") > 300; }))
-      << job.wait().err;
-  ASSERT_TRUE(job.signal_rank(0, SIGUSR1));
-  const ProcessResult stopped = job.wait();
-  ASSERT_EQ(stopped.exit_code, kStopped) << stopped.err;
+  ASSERT_NO_FATAL_FAILURE(stop_in_simulation(run, 2, options));
   const ProcessResult result = run_weft(run_of(run, with(options, {"--resume", "must"})), 2);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const std::string log = read_text(run / "log" / "weft.log");
@@ -532,16 +537,6 @@ TEST_F(Faults, ASimulationGoesOnWithAnotherNumberOfRanks) {
   const ProcessResult result = run_weft(run_of(run, options), 4);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_TRUE(dataset_of(run) == dataset_of(undisturbed(options, 1)));
-}
-
-/// A simulation that was stopped in its middle.
-void stop_in_simulation(const fs::path& run, int ranks, const Words& options) {
-  RunningProcess job(weft_command(run_of(run, options), ranks));
-  ASSERT_TRUE(wait_until(job, [&] { return newest_step(run / "data.tmp/checkpoints") > 300; }))
-      << job.wait().err;
-  ASSERT_TRUE(job.signal_rank(0, SIGUSR1));
-  const ProcessResult stopped = job.wait();
-  ASSERT_EQ(stopped.exit_code, kStopped) << stopped.err;
 }
 
 TEST_F(Faults, ASimulationWhoseShardsWereBeingReplacedGoesOn) {
