@@ -18,6 +18,8 @@
 #include "weft/core/error.hpp"
 #include "weft/io/files.hpp"
 
+#include "support/paths.hpp"
+
 namespace weft {
 namespace {
 
@@ -149,7 +151,7 @@ bool RunningProcess::runs() const {
 /// 0 where there is none.
 int RunningProcess::process_of(int rank) const {
   for (const pid_t process : descendants_of(process_)) {
-    if (program_of(process) != fs::canonical(WEFT_PROGRAM)) continue;
+    if (program_of(process) != fs::canonical(weft_program())) continue;
     const std::string its_rank = variable_of(process, "OMPI_COMM_WORLD_RANK");
     if (its_rank == std::to_string(rank) || (its_rank.empty() && rank == 0)) return process;
   }
@@ -192,7 +194,7 @@ ProcessResult run_process(const Words& command, const Variables& variables, cons
 Words weft_command(const Words& arguments, int ranks) {
   Words words;
   if (ranks > 1) words = {WEFT_MPIEXEC, "--quiet", "--oversubscribe", "-n", std::to_string(ranks)};
-  words.emplace_back(WEFT_PROGRAM);
+  words.push_back(weft_program().string());
   words.insert(words.end(), arguments.begin(), arguments.end());
   return words;
 }
@@ -201,7 +203,7 @@ ProcessResult run_weft(const Words& arguments, int ranks, const Variables& varia
   return run_process(weft_command(arguments, ranks), variables);
 }
 
-std::string tiny_config() { return (fs::path(WEFT_SOURCE) / "configs" / "tiny.yaml").string(); }
+std::string tiny_config() { return (source_folder() / "configs" / "tiny.yaml").string(); }
 
 std::map<std::string, std::string> checksums(const fs::path& folder) {
   std::map<std::string, std::string> found;

@@ -5,13 +5,14 @@
 
 #include <gtest/gtest.h>
 
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
 
 namespace weft {
 namespace {
 
-const std::filesystem::path kShipped = std::filesystem::path(WEFT_SOURCE) / "configs";
+const std::filesystem::path kShipped = source_folder() / "configs";
 
 std::filesystem::path write_file(const TemporaryFolder& folder, const std::string& name,
                                  const std::string& text) {

@@ -7,11 +7,13 @@
 #include "weft/config/config.hpp"
 #include "weft/config/schema.hpp"
 
+#include "support/paths.hpp"
+
 namespace weft {
 namespace {
 
 TEST(Reference, IsTheDocumentationFile) {
-  std::ifstream file(std::filesystem::path(WEFT_SOURCE) / "docs" / "configuration.md");
+  std::ifstream file(source_folder() / "docs" / "configuration.md");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   EXPECT_TRUE(text == configuration_reference())
       << "docs/configuration.md is out of date; run: weft config --reference > docs/configuration.md";

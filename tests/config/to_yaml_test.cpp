@@ -6,6 +6,8 @@
 #include "weft/config/config.hpp"
 #include "weft/config/schema.hpp"
 
+#include "support/paths.hpp"
+
 namespace weft {
 namespace {
 
@@ -40,8 +42,7 @@ void expect_round_trip(const Config& config) {
 TEST(ToYaml, OfDefaultsReadsBack) { expect_round_trip(parse_config("", "defaults.yaml")); }
 
 TEST(ToYaml, OfShippedConfigsReadsBack) {
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(WEFT_SOURCE) / "configs")) {
+  for (const auto& entry : std::filesystem::directory_iterator(source_folder() / "configs")) {
     SCOPED_TRACE(entry.path());
     expect_round_trip(load_config(entry.path()));
   }

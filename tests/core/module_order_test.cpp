@@ -14,6 +14,7 @@
 
 #include "weft/core/error.hpp"
 
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace weft {
@@ -104,7 +105,9 @@ std::vector<std::string> violations_below(const std::filesystem::path& root) {
   return violations;
 }
 
-TEST(ModuleOrder, HoldsInTheWholeSource) { EXPECT_THAT(violations_below(WEFT_SOURCE), testing::IsEmpty()); }
+TEST(ModuleOrder, HoldsInTheWholeSource) {
+  EXPECT_THAT(violations_below(source_folder()), testing::IsEmpty());
+}
 
 /// A source tree with one file, src/<module>/probe.cpp.
 std::vector<std::string> violations_of(const std::string& module, const std::string& text) {

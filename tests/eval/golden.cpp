@@ -6,6 +6,8 @@
 
 #include <hdf5.h>
 
+#include "support/paths.hpp"
+
 namespace weft {
 namespace {
 
@@ -14,7 +16,7 @@ constexpr std::size_t kHidden = 64;
 
 class GoldenFile {
  public:
-  GoldenFile() : file_(H5Fopen(WEFT_GOLDEN "/eval_n200.h5", H5F_ACC_RDONLY, H5P_DEFAULT)) {
+  GoldenFile() : file_(H5Fopen((golden_folder() / "eval_n200.h5").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT)) {
     if (file_ < 0) throw std::runtime_error("cannot open the golden file");
   }
   ~GoldenFile() { H5Fclose(file_); }

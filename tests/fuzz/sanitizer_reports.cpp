@@ -51,7 +51,7 @@ std::vector<std::string> take_from(const fs::path& folder) {
 
 /// A stack lists the innermost call first, with the name or the source file of what is called, seldom both.
 bool is_of_hdf5(std::string_view report) {
-  return report.find("libhdf5") < std::min(report.find("weft::"), report.find(WEFT_SOURCE));
+  return report.find("libhdf5") < std::min(report.find("weft::"), report.find("/src/"));
 }
 
 /// Undefined behaviour is noticed only in what is compiled here. Warnings, of too large an allocation, are no

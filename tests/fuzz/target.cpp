@@ -7,10 +7,12 @@
 #include "weft/core/error.hpp"
 #include "weft/io/files.hpp"
 
+#include "support/paths.hpp"
+
 namespace weft::fuzz {
 namespace fs = std::filesystem;
 
-fs::path corpus_of(std::string_view target) { return fs::path(WEFT_SOURCE "/tests/fuzz/corpus") / target; }
+fs::path corpus_of(std::string_view target) { return source_folder() / "tests" / "fuzz" / "corpus" / target; }
 
 std::vector<Bytes> files_of(const fs::path& folder) {
   std::vector<Bytes> files;

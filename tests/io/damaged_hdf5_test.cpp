@@ -12,6 +12,7 @@
 
 #include "io/rehearsal.hpp"
 #include "python.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
 
@@ -55,7 +56,7 @@ class DamagedHdf5 : public testing::Test {
   /// A sound recording of the fuzzed ones, with other bytes from `at` on.
   fs::path patched(std::streamoff at, const std::string& bytes) const {
     fs::path file = folder_.path() / "activity.h5";
-    fs::copy_file(fs::path(WEFT_SOURCE "/tests/fuzz/corpus/dataset/earliest.h5"), file,
+    fs::copy_file(source_folder() / "tests/fuzz/corpus/dataset/earliest.h5", file,
                   fs::copy_options::overwrite_existing);
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
     stream.seekp(at);

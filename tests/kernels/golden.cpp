@@ -4,6 +4,8 @@
 
 #include <hdf5.h>
 
+#include "support/paths.hpp"
+
 namespace weft {
 namespace {
 
@@ -35,7 +37,7 @@ NeuronParameters each_neuron(const std::vector<int>& types, const std::vector<fl
 }  // namespace
 
 GoldenRun::GoldenRun(const std::string& group) {
-  const std::string path = WEFT_GOLDEN "/sim_n24.h5";
+  const std::string path = (golden_folder() / "sim_n24.h5").string();
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (file < 0) throw std::runtime_error("cannot open " + path);
   constexpr std::size_t neurons = kNeurons, values = kFrames * kNeurons;

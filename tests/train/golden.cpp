@@ -12,18 +12,20 @@
 
 #include "weft/io/hdf5.hpp"
 
+#include "support/paths.hpp"
+
 namespace weft {
 
 namespace {
 
-constexpr const char* kFile = WEFT_GOLDEN "/step_n24.h5";
+std::string golden_file() { return (golden_folder() / "step_n24.h5").string(); }
 
 }  // namespace
 
 GoldenSteps::GoldenSteps(std::string name) : name_(std::move(name)) {}
 
 at::Tensor GoldenSteps::read(const std::string& name) const {
-  const hdf5::File file = hdf5::File::open(kFile);
+  const hdf5::File file = hdf5::File::open(golden_file());
   const hdf5::Dataset dataset = file.dataset(name_ + "/" + name);
   const hdf5::Shape shape = dataset.shape();
   at::Tensor values = at::empty(shape, at::kDouble);
@@ -34,7 +36,7 @@ at::Tensor GoldenSteps::read(const std::string& name) const {
 }
 
 double GoldenSteps::attribute(const std::string& name) const {
-  const hdf5::Handle file(H5Fopen(kFile, H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  const hdf5::Handle file(H5Fopen(golden_file().c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
   const hdf5::Handle group(H5Gopen2(file.id(), name_.c_str(), H5P_DEFAULT), H5Gclose);
   return hdf5::Attributes(group.id(), name_).read<double>(name).at(0);
 }
