@@ -11,7 +11,7 @@ readonly packages=(
   g++ cmake ninja-build ccache git python3 python3-pip
   openmpi-bin libopenmpi-dev libhdf5-dev hdf5-tools libyaml-cpp-dev libfmt-dev libspdlog-dev
   libcli11-dev nlohmann-json3-dev libxxhash-dev libgtest-dev libgmock-dev libbenchmark-dev
-  gnuplot-nox fonts-dejavu-core python3-h5py
+  prometheus-cpp-dev libcivetweb-dev gnuplot-nox fonts-dejavu-core python3-h5py python3-yaml python3-jsonschema
 )
 # torch finds all of these through its own rpath; the last two it needs even on a machine without a GPU or CUDA toolkit.
 readonly wheels=(

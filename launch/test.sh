@@ -4,6 +4,7 @@
 # At the end it names what was skipped, and why. Exit code: not 0 where a test failed.
 set -euo pipefail
 
+"$(dirname "${BASH_SOURCE[0]}")/../deploy/install-test-servers.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" all
 log=Testing/Temporary/LastTest.log
 status=0
@@ -34,7 +35,7 @@ test_sanitized() {
 
 cd "$build"
 rm -f "$log"
-ctest --output-on-failure "$@" || status=$?
+ctest --output-on-failure --parallel "$(nproc)" "$@" || status=$?
 skipped=$(name_the_skipped)
 done="test: run were the tests that the options name; without options, those with sanitizers too"
 if [ $# -eq 0 ]; then

@@ -12,7 +12,7 @@ endforeach()
 
 file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/cuda/*.cu comm/nccl/*.cpp device/cuda/*.cpp)
 add_library(weft_cuda MODULE ${cuda_sources} comm/buffers.cpp comm/collectively.cpp comm/pending.cpp core/error.cpp core/log.cpp
-  core/version.cpp)
+  core/main_thread.cpp core/phase.cpp core/section.cpp core/version.cpp)
 add_dependencies(weft_cuda weft_commit)
 set_target_properties(weft_cuda PROPERTIES
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR} CUDA_RUNTIME_LIBRARY Shared

@@ -1,5 +1,6 @@
 #include "weft/app/command_line.hpp"
 
+#include <charconv>
 #include <functional>
 #include <map>
 
@@ -19,6 +20,7 @@ const std::map<std::string, LogLevel> kLevels{{"info", LogLevel::info},
                                               {"warning", LogLevel::warning},
                                               {"error", LogLevel::error},
                                               {"off", LogLevel::off}};
+const std::map<std::string, LogFormat> kFormats{{"text", LogFormat::text}, {"json", LogFormat::json}};
 const std::map<std::string, Resume> kResumes{
     {"auto", Resume::automatic}, {"must", Resume::must}, {"never", Resume::never}};
 
@@ -38,6 +40,46 @@ void add_choice(CLI::App& command, const std::string& name, const std::string& v
           name, [&choices, choose](const std::string& word) { choose(choices.at(word)); }, about)
       ->type_name(value)
       ->check(CLI::IsMember(&choices));
+}
+
+int port_of(const std::string& word) {
+  if (word == "auto") return 0;
+  int port = 0;
+  const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), port);
+  if (failure == std::errc() && end == word.data() + word.size() && port > 0 && port < 65536) return port;
+  throw CLI::ValidationError("--metrics-port", word + ": auto or a number from 1 to 65535 was expected");
+}
+
+std::string checked_gateway(const std::string& url) {
+  const std::size_t colon = url.rfind(':');
+  const bool has_port = colon != url.npos && colon > 0 && colon + 1 < url.size() &&
+                        url.find_first_not_of("0123456789", colon + 1) == url.npos;
+  if (has_port) return url;
+  throw CLI::ValidationError("--metrics-push",
+                             url + ": a URL with a port was expected, as http://gateway:9091");
+}
+
+/// Of rank 0; the others only check them.
+void add_metrics(CLI::App& command, MetricsOptions& metrics) {
+  CLI::Option* const port =
+      command
+          .add_option_function<std::string>(
+              "--metrics-port", [&metrics](const std::string& word) { metrics.port = port_of(word); },
+              "serve /metrics, /healthz and /readyz there; auto: on any free port")
+          ->type_name("PORT");
+  command
+      .add_option("--metrics-address", metrics.address, "serve them on this address; 127.0.0.1 without it")
+      ->type_name("ADDRESS")
+      ->check(CLI::ValidIPV4)
+      ->needs(port);
+  command.add_option("--metrics-targets", metrics.targets, "keep this run on a list that Prometheus reads")
+      ->type_name("FILE")
+      ->needs(port);
+  command
+      .add_option_function<std::string>(
+          "--metrics-push", [&metrics](const std::string& url) { metrics.push = checked_gateway(url); },
+          "push the metrics to a Pushgateway at the end")
+      ->type_name("URL");
 }
 
 /// A command that runs stages, with the options that all of these have.
@@ -62,6 +104,10 @@ void add_stages(CLI::App& app, CommandLine& line, const std::string& name, const
   add_choice<LogLevel>(
       *command, "--log-level", "LEVEL", kLevels, [&line](LogLevel level) { line.log_level = level; },
       "the least that is shown");
+  add_choice<LogFormat>(
+      *command, "--log-format", "FORMAT", kFormats, [&line](LogFormat format) { line.log_format = format; },
+      "lines for people (text, the default), or one JSON object a line");
+  add_metrics(*command, line.metrics);
   command->callback([&line, first, last] {
     line.verb = Verb::stages;
     line.request.first = first;

@@ -1,21 +1,29 @@
 #include "weft/app/pipeline.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <ranges>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "weft/comm/sums.hpp"
+#include "weft/comm/traffic.hpp"
 #include "weft/config/schema.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
+#include "weft/core/phase.hpp"
 #include "weft/core/version.hpp"
 #include "weft/io/checkpoint.hpp"
 #include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
+#include "weft/model/machine_speed.hpp"
+#include "weft/ops/host_name.hpp"
 
+#include "app/closing_table.hpp"
 #include "app/gpu_check.hpp"
 #include "app/training.hpp"
 
@@ -198,6 +206,98 @@ void stop_before(const StageContext& context, Stage stage) {
     throw Stopped(fmt::format("before {}", stage_name(stage)));
 }
 
+/// Where all ranks are. @collective
+std::vector<RankSeat> gather_places(const StageContext& context) {
+  const bool on_host = context.device.is_host();
+  const DeviceDescription device = on_host ? DeviceDescription() : context.device.description();
+  std::vector<RankSeat> places;
+  const auto hosts = gather_texts(context.world, host_name());
+  const auto gpus = gather_texts(context.world, device.name);
+  const auto uuids = gather_texts(context.world, device.uuid);
+  for (std::size_t rank = 0; rank < hosts.size(); ++rank)
+    places.push_back({hosts[rank], gpus[rank], uuids[rank]});
+  return places;
+}
+
+RunDescription describe_run(const StageContext& context, std::vector<RankSeat> places) {
+  const Config& config = context.config;
+  const char* const job = std::getenv("SLURM_JOB_ID");
+  return {config.name,
+          method_name(config.training.method),
+          stage_key(config, Stage::evaluate),
+          std::filesystem::absolute(context.folder.path).lexically_normal().string(),
+          job == nullptr ? "" : job,
+          config.checkpoint.interval,
+          std::move(places)};
+}
+
+/// A GPU's memory is asked for so seldom that no step feels it.
+constexpr std::chrono::seconds kDeviceInterval{10};
+
+/// What the loops report, and, now and then, the memory of rank 0's GPU.
+ProgressSink with_device_memory(ProgressSink sink, const Device& device, RunMetrics& metrics) {
+  return [sink = std::move(sink), &device, &metrics,
+          next = std::chrono::steady_clock::time_point()](const Progress& progress) mutable {
+    if (sink) sink(progress);
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next) return;
+    next = now + kDeviceInterval;
+    const DeviceDescription description = device.description();
+    metrics.device_memory(description.total_bytes - description.free_bytes, description.total_bytes);
+  };
+}
+
+/// Where somebody wants them, which rank 0 knows. @collective
+void show_metrics(StageContext& context, const RunView& view, std::optional<MetricsService>& service) {
+  std::vector<RankSeat> places = gather_places(context);
+  collectively(context.world, [&] {
+    if (context.world.rank() != 0 || !view.options.wanted()) return;
+    service.emplace(view.options, describe_run(context, std::move(places)), view.board);
+    context.metrics = &service->metrics();
+    if (!context.device.is_host())
+      context.progress = with_device_memory(std::move(context.progress), context.device, *context.metrics);
+  });
+}
+
+void run_stages(const StageContext& context, const Request& request, const Work& work) {
+  for (const Stage stage : kStages) {
+    if (!request.covers(stage)) continue;
+    if (work.includes(stage)) {
+      if (stage != work.stages.front()) stop_before(context, stage);
+      run_stage(context, stage, work.state_of(stage));
+    } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
+      log_info("simulate: not needed, data.path is {}", context.config.data.path.string());
+    } else {
+      log_info("{}: complete for this config, skipped", stage_name(stage));
+    }
+  }
+}
+
+/// To measure what the machine can do takes about half a second: a run that is over sooner than this is not
+/// made longer for it [s].
+constexpr double kWorthMeasuring = 60;
+
+/// All ranks measure at once, as they share what they have. @collective
+std::optional<MachineLimits> measure_limits(const StageContext& context, double seconds) {
+  if (sum_over(context.world, seconds > kWorthMeasuring ? 1.0 : 0.0) == 0) return std::nullopt;
+  MachineLimits limits;
+  context.world.barrier();
+  limits.flops_per_second = measure_products(context.device, c10::ScalarType::Float);
+  context.world.barrier();
+  limits.bytes_per_second = measure_memory(context.device);
+  return limits;
+}
+
+/// @collective
+void close_log(const StageContext& context) {
+  const std::vector<PhaseTime> phases = phase_times();
+  const Traffic moved = traffic();
+  double seconds = 0;
+  for (const PhaseTime& phase : phases) seconds += phase.seconds;
+  const std::optional<MachineLimits> limits = measure_limits(context, seconds);
+  for (const std::string& line : closing_table(phases, moved, limits)) log_info("{}", line);
+}
+
 }  // namespace
 
 std::vector<Stage> plan(const RunFolder& folder, const Config& config, const Request& request) {
@@ -249,7 +349,7 @@ Work work_to_do(const RunFolder& folder, const Config& config, const Request& re
   return work;
 }
 
-void run_pipeline(const StageContext& context, const Request& request, std::optional<RunLock>& lock) {
+void run_pipeline(StageContext context, const Request& request, const RunView& view, RunHold& hold) {
   Communicator& world = context.world;
   Work work;
   collectively(world, [&] { check_request(context, request); });
@@ -259,9 +359,9 @@ void run_pipeline(const StageContext& context, const Request& request, std::opti
     // A mistake leaves no new folder behind: it is planned for before it is made, and again under the lock.
     if (is_new(context.folder)) plan(context.folder, context.config, request);
     make_folders(context.folder.path);
-    lock.emplace(context.folder.path);
+    hold.lock.emplace(context.folder.path);
     work = prepare_folder(context, request);
-    if (const auto former = lock->left_behind())
+    if (const auto former = hold.lock->left_behind())
       log_info("the lock of {}, which is gone, is taken over", *former);
   });
   work = agreed_work(world, work);
@@ -269,18 +369,14 @@ void run_pipeline(const StageContext& context, const Request& request, std::opti
            world.size() == 1 ? "1 rank" : fmt::format("{} ranks", world.size()), context.threads,
            context.folder.path.string());
   for (const std::string& line : devices) log_info("{}", line);
-
-  for (const Stage stage : kStages) {
-    if (!request.covers(stage)) continue;
-    if (work.includes(stage)) {
-      if (stage != work.stages.front()) stop_before(context, stage);
-      run_stage(context, stage, work.state_of(stage));
-    } else if (stage == Stage::simulate && !context.config.data.path.empty()) {
-      log_info("simulate: not needed, data.path is {}", context.config.data.path.string());
-    } else {
-      log_info("{}: complete for this config, skipped", stage_name(stage));
-    }
+  show_metrics(context, view, hold.metrics);
+  try {
+    run_stages(context, request, work);
+  } catch (const Stopped&) {
+    close_log(context);
+    throw;
   }
+  close_log(context);
 }
 
 void check_verdict(Communicator& world, const RunFolder& folder) {

@@ -1,8 +1,8 @@
 #include "weft/app/program.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <optional>
 #include <thread>
@@ -16,7 +16,9 @@
 #include "weft/app/pipeline.hpp"
 #include "weft/comm/heartbeat.hpp"
 #include "weft/comm/mpi_communicator.hpp"
+#include "weft/comm/traffic.hpp"
 #include "weft/core/error.hpp"
+#include "weft/core/log.hpp"
 #include "weft/core/section.hpp"
 #include "weft/core/version.hpp"
 #include "weft/device/device_choice.hpp"
@@ -38,12 +40,6 @@ namespace {
 int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
 
 void print(const std::string& text) { fmt::print("{}", text); }
-
-/// On stderr. That nobody can hear it, for its disk is full, must not change how the run ends.
-void complain(const std::string& words) {
-  std::fputs(fmt::format("weft: {}\n", words).c_str(), stderr);
-  std::fflush(stderr);
-}
 
 std::string version_text() {
   const BuildInfo build = build_info();
@@ -122,33 +118,47 @@ Patience patience_of(const PatienceConfig& config) {
   return {config.heartbeat, config.step, config.collective, config.checkpoint, config.read};
 }
 
+/// For the heartbeat's thread, where nothing may throw.
+MemoryUse memory_use() {
+  try {
+    const MachineMemory machine = machine_memory();
+    return {resident_bytes(), peak_resident_bytes(), machine.available, machine.total};
+  } catch (const std::exception&) {  // what cannot be told is 0
+    return {};
+  }
+}
+
 /// What the heartbeat's thread does where a rank is lost: the main thread may be waiting for it for ever.
 void end_at_once(const Alarm& alarm) {
-  if (alarm.leads) complain(alarm.words);
+  if (alarm.leads) log_failure(alarm.words);
   std::_Exit(code(ExitCode::failure));
 }
 
 void run_stages(const MpiSession& session, Communicator& control, const CommandLine& line,
-                std::optional<StopRequest>& stop, std::optional<RunLock>& lock) {
-  if (control.rank() == 0) log_to_terminal(line.log_level);
+                std::optional<StopRequest>& stop, RunHold& hold) {
+  set_log_style({control.rank(), control.size(), line.log_format});
+  // Of the other ranks only what is wrong.
+  log_to_terminal(control.rank() == 0 ? line.log_level : std::max(line.log_level, LogLevel::warning));
   collectively(control, [&] { check_launcher(control.size()); });
   const Config config = agreed_config(control, line);
   collectively(control, [&] { stop.emplace(StopRequest::Options{line.max_hours, control.rank() == 0}); });
-  const Heartbeat heartbeat(control, patience_of(config.patience), end_at_once);
+  const auto board = std::make_shared<RankBoard>();
+  const Heartbeat heartbeat(control, patience_of(config.patience), end_at_once, {memory_use, board});
   const RunFolder folder{line.output.empty() ? std::filesystem::path("runs") / config.name : line.output};
   const int threads = choose_threads(config, session.ranks_on_this_node());
   set_threads(threads);
   return_freed_memory();
   const ChosenDevice chosen = open_device(session, control, config, line.request);
   Device& device = *chosen.device;
-  const std::unique_ptr<Communicator> connected = device.connect(session.world());
+  const std::unique_ptr<Communicator> connected = counted(device.connect(session.world()));
   Communicator& world = *connected;
 
-  ProgressLine progress;
+  ProgressLine progress(line.log_format == LogFormat::json ? ProgressLine::in_log()
+                                                           : ProgressLine::on_stderr());
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
   run_pipeline({device, world, config, folder, threads, shows ? progress.sink() : ProgressSink(), *stop,
-                chosen.why_host},
-               line.request, lock);
+                nullptr, chosen.why_host},
+               line.request, {line.metrics, board}, hold);
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
   if (line.request.covers(Stage::train) || line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
@@ -158,51 +168,87 @@ constexpr double kPatience_s = 5;
 
 /// What all ranks know of is said once, by rank 0, and all end in order; otherwise the rank that failed
 /// speaks and ends the others, which may be waiting for it.
-int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const std::string& what) {
+int fail(const MpiSession& session, const Communicator& world, ExitCode exit_code, const std::string& what,
+         std::optional<MetricsService>& metrics) {
+  const auto end_metrics = [&] {
+    if (metrics) metrics->end(code(exit_code));
+  };
   if (session.everyone_arrives(kPatience_s)) {
-    if (world.rank() == 0) complain(what);
+    if (world.rank() == 0) log_failure(what);
+    end_metrics();
     return code(exit_code);
   }
   const Whereabouts where = whereabouts();
-  complain(fmt::format("rank {} on {}: {} (stage {}, step {})", world.rank(), host_name(), what, where.stage,
-                       where.step));
+  log_failure(fmt::format("rank {} on {}: {} (stage {}, step {})", world.rank(), host_name(), what,
+                          where.stage, where.step));
+  end_metrics();
   session.abort(code(exit_code));
+}
+
+/// How a program ends that MPI cannot run in; nothing where it can.
+std::optional<int> refused_launch() {
+  try {
+    check_direct_launch();
+    return std::nullopt;
+  } catch (const UserError& mistake) {
+    if (speaks_for_all_tasks()) log_failure(mistake.what());
+    return code(ExitCode::user_mistake);
+  }
 }
 
 /// A wrong command line is every rank's mistake, for one of them to tell; only MPI knows who they are.
 int refuse_arguments(int& argc, char**& argv, const UserError& mistake) {
+  if (const auto refused = refused_launch()) return *refused;
   const MpiSession session(argc, argv);
   const std::unique_ptr<Communicator> world = session.world();
-  return fail(session, *world, ExitCode::user_mistake, mistake.what());
+  std::optional<MetricsService> none;
+  return fail(session, *world, ExitCode::user_mistake, mistake.what(), none);
 }
 
 bool begins_anew(const Request& request) {
   return request.redo.has_value() || request.resume == Resume::never;
 }
 
+/// How the run went wrong, in the words that a user gets.
+struct Failure {
+  ExitCode exit_code;
+  std::string words;
+};
+
+/// Of the exception that is being handled.
+Failure failure_of(const CommandLine& line) {
+  try {
+    throw;
+  } catch (const Stopped& stopped) {
+    return {ExitCode::stopped,
+            fmt::format("stopped: {}; the same command{} goes on from there", stopped.what(),
+                        begins_anew(line.request) ? ", without --redo and --resume never," : "")};
+  } catch (const UserError& error) {
+    return {ExitCode::user_mistake, error.what()};
+  } catch (const std::bad_alloc&) {
+    return {ExitCode::user_mistake,
+            "not enough memory on this machine; start ranks on more machines, or take fewer neurons, "
+            "trajectories "
+            "or frames a batch"};
+  } catch (const std::exception& error) {
+    if (const auto words = words_of_device_failure(error)) return {ExitCode::user_mistake, *words};
+    return {ExitCode::failure, error.what()};
+  }
+}
+
 int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
+  if (const auto refused = refused_launch()) return *refused;
   std::optional<StopRequest> stop;  // to the very end: a signal that comes late must not kill a rank
-  std::optional<RunLock> lock;      // likewise: where this rank has failed, others may still write
+  RunHold hold;                     // likewise the lock: where this rank has failed, others may still write
   const MpiSession session(argc, argv);
   const std::unique_ptr<Communicator> world = session.world();
   try {
-    run_stages(session, *world, line, stop, lock);
+    run_stages(session, *world, line, stop, hold);
+    if (hold.metrics) hold.metrics->end(code(ExitCode::done));
     return code(ExitCode::done);
-  } catch (const Stopped& stopped) {
-    return fail(session, *world, ExitCode::stopped,
-                fmt::format("stopped: {}; the same command{} goes on from there", stopped.what(),
-                            begins_anew(line.request) ? ", without --redo and --resume never," : ""));
-  } catch (const UserError& error) {
-    return fail(session, *world, ExitCode::user_mistake, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(session, *world, ExitCode::user_mistake,
-                "not enough memory on this machine; start ranks on more machines, or take fewer neurons, "
-                "trajectories or "
-                "frames a batch");
-  } catch (const std::exception& error) {
-    if (const auto words = words_of_device_failure(error))
-      return fail(session, *world, ExitCode::user_mistake, *words);
-    return fail(session, *world, ExitCode::failure, error.what());
+  } catch (...) {
+    const Failure failure = failure_of(line);
+    return fail(session, *world, failure.exit_code, failure.words, hold.metrics);
   }
 }
 
@@ -241,10 +287,10 @@ int run_program(int argc, char** argv) {
     }
     return line.verb == Verb::stages ? run_under_mpi(argc, argv, line) : run_locally(line);
   } catch (const UserError& error) {
-    complain(error.what());
+    log_failure(error.what());
     return code(ExitCode::user_mistake);
   } catch (const std::exception& error) {
-    complain(error.what());
+    log_failure(error.what());
     return code(ExitCode::failure);
   }
 }

@@ -229,6 +229,7 @@ void SimulationRun::finish() {
 }
 
 LoopTime SimulationRun::run() {
+  control_.progress({"simulate", first_step_, config_.burn_in + config_.frames, "steps", ""});
   const auto start = std::chrono::steady_clock::now();
   try {
     simulator_.run(

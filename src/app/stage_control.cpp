@@ -17,8 +17,12 @@ constexpr double kShortSave = 1;
 }  // namespace
 
 StageControl::StageControl(Communicator& world, ProgressSink sink, StopRequest& request,
-                           const CheckpointConfig& config)
-    : world_(world), sink_(std::move(sink)), request_(request), interval_(config.interval) {}
+                           const CheckpointConfig& config, RunMetrics* metrics)
+    : world_(world),
+      sink_(std::move(sink)),
+      request_(request),
+      interval_(config.interval),
+      metrics_(metrics) {}
 
 void StageControl::save_with(CheckpointSaver* saver, int savers) {
   saver_ = saver;
@@ -27,6 +31,15 @@ void StageControl::save_with(CheckpointSaver* saver, int savers) {
 
 void StageControl::progress(const Progress& progress) {
   if (sink_) sink_(progress);
+  if (metrics_ != nullptr) metrics_->progress(progress);
+}
+
+void StageControl::measured(std::span<const Measure> found) {
+  if (metrics_ != nullptr) metrics_->measured(found);
+}
+
+void StageControl::diverged() {
+  if (metrics_ != nullptr) metrics_->diverged();
 }
 
 Votes StageControl::votes() {
@@ -46,6 +59,7 @@ Wish StageControl::decide(const Votes& sum) {
     if (saver_ != nullptr) saver_->publish();
   }
   warn_where_late();
+  tell_of_checkpoints();
   if (sum.stop > 0 && !stopping_) {
     stopping_ = true;
     if (const auto reason = request_.reason()) log_info("to be stopped: {}", *reason);
@@ -71,7 +85,16 @@ void StageControl::save(const CheckpointInfo& info, const ModelArrays& state, bo
 
 bool StageControl::settle() {
   writing_ = false;
-  return saver_ != nullptr && saver_->finish();
+  const bool valid = saver_ != nullptr && saver_->finish();
+  tell_of_checkpoints();
+  return valid;
+}
+
+void StageControl::tell_of_checkpoints() {
+  if (metrics_ == nullptr || saver_ == nullptr) return;
+  const CheckpointAccount account = saver_->account();
+  metrics_->checkpoints(told_, account);
+  told_ = account;
 }
 
 /// A disk that hangs stops no step, so that nobody would know. The next warning comes after twice the time.

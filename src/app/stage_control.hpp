@@ -3,11 +3,13 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "weft/comm/run_control.hpp"
 #include "weft/config/config.hpp"
 #include "weft/io/checkpoint_saver.hpp"
+#include "weft/ops/run_metrics.hpp"
 #include "weft/ops/stop_request.hpp"
 
 namespace weft {
@@ -16,14 +18,19 @@ namespace weft {
 /// where somebody asked for that. One for each rank; all ranks of a stage have theirs.
 class StageControl final : public RunControl {
  public:
-  /// The clock of rank 0 decides when the state is saved. `world` and `request` must outlive this.
-  StageControl(Communicator& world, ProgressSink sink, StopRequest& request, const CheckpointConfig& config);
+  /// The clock of rank 0 decides when the state is saved. `world`, `request` and `metrics`, which may be
+  /// null, must outlive this.
+  StageControl(Communicator& world, ProgressSink sink, StopRequest& request, const CheckpointConfig& config,
+               RunMetrics* metrics = nullptr);
 
   /// From now on this rank saves by `saver`, null for none, and `savers` ranks in all have one. The saver
   /// must outlive the loop.
   void save_with(CheckpointSaver* saver, int savers);
 
   void progress(const Progress& progress) override;
+  void measured(std::span<const Measure> found) override;
+  /// A loss was not finite. Local.
+  void diverged();
   Votes votes() override;
   Wish decide(const Votes& sum) override;
 
@@ -38,6 +45,7 @@ class StageControl final : public RunControl {
  private:
   void note_durations();
   void warn_where_late();
+  void tell_of_checkpoints();
 
   using Clock = std::chrono::steady_clock;
 
@@ -45,6 +53,8 @@ class StageControl final : public RunControl {
   ProgressSink sink_;
   StopRequest& request_;
   double interval_;  ///< [s]
+  RunMetrics* metrics_;
+  CheckpointAccount told_;  ///< what the metrics know
   CheckpointSaver* saver_ = nullptr;
   int savers_ = 0;
   bool writing_ = false;                       ///< a checkpoint is under way, on all ranks alike

@@ -74,6 +74,13 @@ nlohmann::json complete_metrics(const StageContext& context, nlohmann::json metr
   return metrics;
 }
 
+void tell_fit(StageControl& control, const nlohmann::json& metrics) {
+  const nlohmann::json::json_pointer r2("/connectivity/r2");
+  if (!metrics.contains(r2)) return;
+  const Measure fit{"connectivity_r2", "", metrics.at(r2).get<double>()};
+  control.measured(std::span(&fit, 1));
+}
+
 void evaluate_model(const StageContext& context, StageControl& control) {
   Communicator& world = context.world;
   std::optional<Dataset> dataset;
@@ -98,6 +105,7 @@ void evaluate_model(const StageContext& context, StageControl& control) {
     const nlohmann::json metrics =
         complete_metrics(context, evaluation.metrics, training, dataset->file().string(), peak);
     write_text_atomically(context.folder.metrics(), metrics.dump(2) + "\n");
+    tell_fit(control, metrics);
   });
 }
 
@@ -161,7 +169,8 @@ LoopTime do_stage(const StageContext& context, Stage stage, StageControl& contro
 
 void run_stage(const StageContext& context, Stage stage, const std::filesystem::path& state) {
   const auto start = std::chrono::steady_clock::now();
-  StageControl control(context.world, context.progress, context.stop, context.config.checkpoint);
+  StageControl control(context.world, context.progress, context.stop, context.config.checkpoint,
+                       context.metrics);
   try {
     const LoopTime loop = do_stage(context, stage, control, state);
     note_time(context, stage, seconds_since(start), loop);

@@ -65,6 +65,7 @@ void train_to_the_end(const StageContext& context, Trainer& trainer, StageContro
     try {
       return trainer.train(control, save);
     } catch (const DivergedError& error) {
+      control.diverged();
       control.settle();
       const std::filesystem::path good = agreed_last_good(context);
       if (good.empty()) throw;
@@ -162,9 +163,10 @@ LoopTime train_stage(const StageContext& context, StageControl& control, const s
     info.complete = false;
     control.save(info, arrays);
   };
+  const bool counts_steps = config.training.method == TrainingMethod::adam;
+  if (counts_steps) control.progress({"train", first_step, config.training.steps, "steps", ""});
   const auto start = std::chrono::steady_clock::now();
   train_to_the_end(context, *trainer, control, saver ? &*saver : nullptr, save);
-  const bool counts_steps = config.training.method == TrainingMethod::adam;
   const LoopTime time{seconds_since(start), counts_steps ? trainer->steps_done() - first_step : 0};
   control.settle();
 

@@ -64,7 +64,7 @@ bool leads_without_first(int rank, const std::vector<std::string>& hosts,
 
 /// @collective
 std::unique_ptr<Watch> meet_as_first(Communicator& world, const std::vector<std::string>& hosts,
-                                     const Patience& patience) {
+                                     const Patience& patience, const NewsOfRanks& news) {
   Reception reception(world.size());
   broadcast_text(world, reception.invitation().text());
   const std::vector<bool> connected = gather_connected(world, true);
@@ -72,25 +72,26 @@ std::unique_ptr<Watch> meet_as_first(Communicator& world, const std::vector<std:
   std::map<int, Line> lines = reception.close();
   // One that gave up waiting for the answer may have come in after all.
   std::erase_if(lines, [&](const auto& line) { return !connected[static_cast<std::size_t>(line.first)]; });
-  return watch_over_all(std::move(lines), hosts, patience);
+  return watch_over_all(std::move(lines), hosts, patience, news);
 }
 
 /// Null where rank 0 cannot be reached. @collective
 std::unique_ptr<Watch> meet_first(Communicator& world, const std::vector<std::string>& hosts,
-                                  const Patience& patience) {
+                                  const Patience& patience, const NewsOfRanks& news) {
   const int rank = world.rank();
   std::optional<Line> line = reach(Invitation::of(broadcast_text(world, "")), rank);
   const std::vector<bool> connected = gather_connected(world, line.has_value());
   if (!line) return nullptr;
-  return watch_over_first(std::move(*line), hosts, patience, rank,
+  return watch_over_first(std::move(*line), hosts, patience, news, rank,
                           leads_without_first(rank, hosts, connected));
 }
 
 /// @collective
-std::unique_ptr<Watch> meet(Communicator& world, const Patience& patience) {
+std::unique_ptr<Watch> meet(Communicator& world, const Patience& patience, const NewsOfRanks& news) {
   const std::vector<std::string> hosts = gather_texts(world, own_host());
-  if (world.size() == 1) return watch_over_all({}, hosts, patience);
-  return world.rank() == 0 ? meet_as_first(world, hosts, patience) : meet_first(world, hosts, patience);
+  if (world.size() == 1) return watch_over_all({}, hosts, patience, news);
+  return world.rank() == 0 ? meet_as_first(world, hosts, patience, news)
+                           : meet_first(world, hosts, patience, news);
 }
 
 }  // namespace
@@ -139,8 +140,9 @@ class Heartbeat::Thread {
   std::thread thread_;
 };
 
-Heartbeat::Heartbeat(Communicator& world, const Patience& patience, OnAlarm on_alarm) {
-  std::unique_ptr<Watch> watch = meet(world, patience);
+Heartbeat::Heartbeat(Communicator& world, const Patience& patience, OnAlarm on_alarm,
+                     const NewsOfRanks& news) {
+  std::unique_ptr<Watch> watch = meet(world, patience, news);
   if (watch) thread_ = std::make_unique<Thread>(std::move(watch), interval_of(patience), std::move(on_alarm));
 }
 

@@ -34,9 +34,10 @@ double Patience::of(Section section) const {
   return step;
 }
 
-Sign own_sign() {
+Sign own_sign(const MemoryGauge& memory) {
+  const double own = own_seconds();
   const Whereabouts now = whereabouts();
-  return {now.stage, now.step, now.section, now.seconds};
+  return {now.stage, now.step, now.section, now.seconds, own, memory ? memory() : MemoryUse{}};
 }
 
 double interval_of(const Patience& patience) { return std::min(1.0, patience.heartbeat / 10); }

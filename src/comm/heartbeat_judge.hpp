@@ -14,11 +14,13 @@ struct Sign {
   std::string stage;
   std::int64_t step = 0;
   Section section = Section::step;
-  double seconds = 0;  ///< in the section
+  double seconds = 0;      ///< in the section
+  double own_seconds = 0;  ///< as RankNews
+  MemoryUse memory = {};
 };
 
 /// What this rank has to say of itself now.
-Sign own_sign();
+Sign own_sign(const MemoryGauge& memory);
 
 /// How often signs are given, and looked for [s].
 double interval_of(const Patience& patience);

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "weft/comm/rank_board.hpp"
+
 namespace weft {
 
 /// Tells the ranks of one run from everybody else who may connect.
@@ -29,10 +31,12 @@ struct Message {
   Token token{};
   std::int64_t step = 0;
   double seconds = 0;
+  double own_seconds = 0;
+  MemoryUse memory;
   Kind kind = Kind::sign;
   std::int32_t rank = 0;
   std::int32_t section = 0;
-  std::array<char, 468> text{};  ///< ends with a zero; of a sign, the stage
+  std::array<char, 428> text{};  ///< ends with a zero; of a sign, the stage
 
   void set_text(const std::string& words);
 };

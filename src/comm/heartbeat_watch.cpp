@@ -25,12 +25,18 @@ Message message_of(const Sign& sign, int rank) {
   message.step = sign.step;
   message.section = static_cast<std::int32_t>(sign.section);
   message.seconds = sign.seconds;
+  message.own_seconds = sign.own_seconds;
+  message.memory = sign.memory;
   return message;
 }
 
 Sign sign_of(const Message& message) {
   const auto section = static_cast<Section>(std::clamp(message.section, 0, kSections - 1));
-  return {message.text.data(), message.step, section, message.seconds};
+  return {message.text.data(), message.step, section, message.seconds, message.own_seconds, message.memory};
+}
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 /// Tells how much time passed from one look to the next.
@@ -54,16 +60,18 @@ Patience without_excuses(Patience patience) {
 
 class WatchOverAll final : public Watch {
  public:
-  WatchOverAll(std::map<int, Line> lines, std::vector<std::string> hosts, const Patience& patience)
+  WatchOverAll(std::map<int, Line> lines, std::vector<std::string> hosts, const Patience& patience,
+               NewsOfRanks news)
       : lines_(std::move(lines)),
-        judge_(hosts, lines_.size() + 1 == hosts.size() ? patience : without_excuses(patience)) {
+        judge_(hosts, lines_.size() + 1 == hosts.size() ? patience : without_excuses(patience)),
+        news_(std::move(news)) {
     judge_.watch(0);
     for (const auto& [rank, line] : lines_) judge_.watch(rank);
   }
 
   std::optional<Alarm> look() override {
-    const Sign own = own_sign();
-    judge_.heard(0, own);
+    const Sign own = own_sign(news_.memory);
+    hear(0, own);
     for (auto& [rank, line] : lines_) listen(rank, line);
     part_with_those_gone();
     judge_.pass(stopwatch_.lap());
@@ -76,9 +84,16 @@ class WatchOverAll final : public Watch {
   void leave() override { tell_all(message_of(Kind::goodbye, 0)); }
 
  private:
+  void hear(int rank, const Sign& sign) {
+    judge_.heard(rank, sign);
+    if (!news_.board) return;
+    news_.board->post(
+        rank, {seconds_since_1970(), sign.stage, sign.step, sign.own_seconds, sign.memory, std::nullopt});
+  }
+
   void listen(int rank, Line& line) {
     while (const auto message = line.receive()) {
-      if (message->kind == Kind::sign) judge_.heard(rank, sign_of(*message));
+      if (message->kind == Kind::sign) hear(rank, sign_of(*message));
       if (message->kind == Kind::goodbye) {
         judge_.left(rank);
         ending_ = true;
@@ -107,6 +122,7 @@ class WatchOverAll final : public Watch {
 
   std::map<int, Line> lines_;
   Judge judge_;
+  NewsOfRanks news_;
   Stopwatch stopwatch_;
   bool ending_ = false;
   bool told_ending_ = false;
@@ -121,9 +137,11 @@ Patience without_sections(Patience patience) {
 
 class WatchOverFirst final : public Watch {
  public:
-  WatchOverFirst(Line line, std::vector<std::string> hosts, const Patience& patience, int rank, bool leads)
+  WatchOverFirst(Line line, std::vector<std::string> hosts, const Patience& patience, MemoryGauge memory,
+                 int rank, bool leads)
       : line_(std::move(line)),
         judge_(std::move(hosts), without_sections(patience)),
+        memory_(std::move(memory)),
         rank_(rank),
         leads_(leads) {
     judge_.watch(0);
@@ -132,7 +150,7 @@ class WatchOverFirst final : public Watch {
   std::optional<Alarm> look() override {
     if (const auto alarm = listen()) return alarm;
     if (line_.closed()) ending_ ? judge_.left(0) : judge_.lost(0);
-    line_.send(message_of(own_sign(), rank_));
+    line_.send(message_of(own_sign(memory_), rank_));
     judge_.pass(stopwatch_.lap());
     if (const auto words = judge_.verdict()) return Alarm{*words, leads_};
     return std::nullopt;
@@ -162,6 +180,7 @@ class WatchOverFirst final : public Watch {
 
   Line line_;
   Judge judge_;
+  MemoryGauge memory_;
   Stopwatch stopwatch_;
   int rank_;
   bool leads_;
@@ -171,13 +190,14 @@ class WatchOverFirst final : public Watch {
 }  // namespace
 
 std::unique_ptr<Watch> watch_over_all(std::map<int, Line> lines, std::vector<std::string> hosts,
-                                      const Patience& patience) {
-  return std::make_unique<WatchOverAll>(std::move(lines), std::move(hosts), patience);
+                                      const Patience& patience, const NewsOfRanks& news) {
+  return std::make_unique<WatchOverAll>(std::move(lines), std::move(hosts), patience, news);
 }
 
 std::unique_ptr<Watch> watch_over_first(Line line, std::vector<std::string> hosts, const Patience& patience,
-                                        int rank, bool leads) {
-  return std::make_unique<WatchOverFirst>(std::move(line), std::move(hosts), patience, rank, leads);
+                                        const NewsOfRanks& news, int rank, bool leads) {
+  return std::make_unique<WatchOverFirst>(std::move(line), std::move(hosts), patience, news.memory, rank,
+                                          leads);
 }
 
 }  // namespace weft

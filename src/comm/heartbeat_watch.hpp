@@ -22,11 +22,12 @@ class Watch {
   virtual void leave() = 0;
 };
 
-/// Rank 0's, which hears all others and raises the alarm.
+/// Rank 0's, which hears all others and raises the alarm. What it hears it posts on the board, if there is
+/// one.
 std::unique_ptr<Watch> watch_over_all(std::map<int, Line> lines, std::vector<std::string> hosts,
-                                      const Patience& patience);
+                                      const Patience& patience, const NewsOfRanks& news);
 /// Every other's, which hears rank 0. `leads`: it tells the user where rank 0 is lost.
 std::unique_ptr<Watch> watch_over_first(Line line, std::vector<std::string> hosts, const Patience& patience,
-                                        int rank, bool leads);
+                                        const NewsOfRanks& news, int rank, bool leads);
 
 }  // namespace weft

@@ -3,12 +3,11 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <thread>
+
+#include "weft/core/main_thread.hpp"
 
 namespace weft {
 namespace {
-
-const std::thread::id main_thread = std::this_thread::get_id();  // static objects are made by it
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -25,7 +24,7 @@ std::atomic<std::int64_t> since_ns{now_ns()};
 
 /// Of other threads' work nothing is noted.
 Section enter(Section section) {
-  if (std::this_thread::get_id() != main_thread) return section;
+  if (!on_main_thread()) return section;
   since_ns.store(now_ns(), std::memory_order_relaxed);
   return present_section.exchange(section, std::memory_order_release);
 }
@@ -37,12 +36,17 @@ std::string_view section_name(Section section) {
   return names[static_cast<std::size_t>(section)];
 }
 
-InSection::InSection(Section section) : outer_(enter(section)) {}
+InSection::InSection(Section section) : outer_(enter(section)) {
+  if (section != Section::step)
+    phase_.emplace(section == Section::collective ? kPhaseCommunication : kPhaseIo);
+}
+
 InSection::~InSection() { enter(outer_); }
 
 void note_stage(const char* stage) {
   present_stage.store(stage, std::memory_order_relaxed);
   note_step(0);
+  begin_phases_of(stage);
 }
 
 void note_step(std::int64_t step) {

@@ -37,6 +37,22 @@ int task_count(const char* variable, std::string_view text) {
 
 }  // namespace
 
+void check_direct_launch(const EnvironmentLookup& lookup) {
+  if (lookup("SLURM_STEP_ID") == nullptr || lookup("SLURM_NODELIST") == nullptr) return;
+  if (lookup("PMIX_RANK") != nullptr || lookup(kMpirunSize) != nullptr) return;
+  const char* const tasks = lookup(kStepTasks);
+  throw UserError({"srun", fmt::format("{} tasks started without PMIx", tasks == nullptr ? "unknown" : tasks),
+                   "PMIx, by which the ranks find each other",
+                   fmt::format("start with `srun --mpi=pmix` or `mpirun -n {}`; to run as one process, unset "
+                               "SLURM_STEP_ID",
+                               tasks == nullptr ? "N" : tasks)});
+}
+
+bool speaks_for_all_tasks(const EnvironmentLookup& lookup) {
+  const char* const task = lookup("SLURM_PROCID");
+  return task == nullptr || std::string_view(task) == "0";
+}
+
 void check_launcher(int mpi_size, const EnvironmentLookup& lookup) {
   const bool in_step = lookup(kStepTasks) != nullptr;
   if (in_step && started_by_mpirun(mpi_size, lookup)) return;

@@ -17,16 +17,6 @@ constexpr double kTerminalInterval = 0.1;  // [s]
 constexpr double kFirstLogLine = 5;        // [s]
 constexpr double kLongestSilence = 600;    // [s]
 
-ProgressLine::Options standard_error() {
-  ProgressLine::Options options;
-  options.clock = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
-  if (isatty(STDERR_FILENO) == 0) return options;
-  options.terminal = stderr;
-  winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) options.columns = size.ws_col;
-  return options;
-}
-
 /// 7 s, 3 min 05 s, 2 h 14 min, 3 d 04 h.
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::llround(seconds));
@@ -76,7 +66,20 @@ double rate_since(const Progress& first, const Progress& last, double seconds) {
 
 }  // namespace
 
-ProgressLine::ProgressLine() : ProgressLine(standard_error()) {}
+ProgressLine::Options ProgressLine::in_log() {
+  Options options;
+  options.clock = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
+  return options;
+}
+
+ProgressLine::Options ProgressLine::on_stderr() {
+  Options options = in_log();
+  if (isatty(STDERR_FILENO) == 0) return options;
+  options.terminal = stderr;
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) options.columns = size.ws_col;
+  return options;
+}
 
 ProgressLine::ProgressLine(Options options) : options_(std::move(options)) {}
 

@@ -98,6 +98,7 @@ std::int64_t SimulationEngine::advance(std::int64_t most) {
   }
   if (pair_) {
     pair_->replay();
+    note_traffic(traffic_of_pair_);
     return 2;
   }
   const auto two_steps = [this] {
@@ -105,7 +106,10 @@ std::int64_t SimulationEngine::advance(std::int64_t most) {
     step();
   };
   two_steps();  // outside the recording, for kernels and collectives are set up at their first call
+  const Traffic before = traffic();
   pair_ = device_.record(two_steps);
+  traffic_of_pair_ = traffic() - before;
+  note_traffic(Traffic() - traffic_of_pair_);  // nothing of it has moved yet
   return 2;
 }
 

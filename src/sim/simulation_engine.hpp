@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "weft/comm/communicator.hpp"
+#include "weft/comm/traffic.hpp"
 #include "weft/config/config.hpp"
 #include "weft/core/philox.hpp"
 #include "weft/core/row_partition.hpp"
@@ -73,6 +74,7 @@ class SimulationEngine {
   DeviceArray<float> activity_, derivative_;
   SimulationStep step_;
   std::unique_ptr<RecordedWork> pair_;  ///< two steps, so that tanh_ is in its first order again
+  Traffic traffic_of_pair_;             ///< where its collectives are not called again
 };
 
 }  // namespace weft

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/phase.hpp"
 #include "weft/core/philox.hpp"
 #include "weft/core/section.hpp"
 #include "weft/sim/connectivity.hpp"
@@ -95,6 +96,8 @@ struct Simulator::Impl {
   SimulationState present_state();
   void start();
   std::int64_t take_block(std::int64_t end);
+  void advance(std::int64_t last);
+  void settle();
   void poll();
   void obey(const SaveSimulation& save);
   std::int64_t first_broken(std::int64_t step, std::int64_t count);
@@ -197,13 +200,26 @@ std::int64_t Simulator::Impl::take_block(std::int64_t end) {
   engine->begin_block(first);
   for (wish = Wish::go_on; steps < last && wish == Wish::go_on;) {
     const std::int64_t before = steps - first;
-    steps += engine->advance(last - steps);
-    if ((steps - first) / kStepsUnderWay != before / kStepsUnderWay) engine->settle();
+    advance(last);
+    if ((steps - first) / kStepsUnderWay != before / kStepsUnderWay) settle();
     control->progress({"simulate", steps, total(), "steps", ""});
     if (steps == last || steps - polled >= steps_between_polls()) poll();
   }
   agree_all_finite(first, steps - first);
   return steps - first;
+}
+
+void Simulator::Impl::advance(std::int64_t last) {
+  const InPhase stepping(kPhaseForward);
+  const std::int64_t taken = engine->advance(last - steps);
+  const double uses = static_cast<double>(taken) * static_cast<double>(entries());
+  note_work({2.0 * uses * static_cast<double>(config.trajectories), uses * sizeof(float)});
+  steps += taken;
+}
+
+void Simulator::Impl::settle() {
+  const InPhase waiting(kPhaseDevice);
+  engine->settle();
 }
 
 void Simulator::Impl::poll() {

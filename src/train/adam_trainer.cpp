@@ -1,6 +1,7 @@
 #include "weft/train/adam_trainer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 #include <utility>
@@ -12,7 +13,9 @@
 #include <c10/core/InferenceMode.h>
 
 #include "weft/comm/sums.hpp"
+#include "weft/comm/traffic.hpp"
 #include "weft/core/error.hpp"
+#include "weft/core/phase.hpp"
 #include "weft/core/section.hpp"
 #include "weft/model/load_tensor.hpp"
 #include "weft/model/tensor_kernels.hpp"
@@ -142,14 +145,26 @@ void AdamTrainer::train(RunControl& control, const SaveState& save) {
     const at::Tensor sums = look(count);
     record(sums, count);
     note_step(steps_done_);
-    const double recent = history_.total.empty() ? 0 : history_.total.back();
-    control.progress(
-        {"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", recent)});
+    tell(control, gradient_norm_in(sums));
     // A training that is complete is not stopped any more.
     if (steps_done_ < config_.steps) obey(control.decide(votes_in(sums)), save);
   }
   finish();
   require_finite_state();
+}
+
+/// Tells how far the training is, and what it has found: the losses are the newest of the history.
+void AdamTrainer::tell(RunControl& control, double gradient_norm) const {
+  const auto recent = [](const std::vector<double>& losses) { return losses.empty() ? 0 : losses.back(); };
+  const double total = recent(history_.total);
+  const std::array<Measure, 5> measures{{{"loss", "total", total},
+                                         {"loss", "data", recent(history_.data)},
+                                         {"loss", "phi_zero", recent(history_.phi_zero)},
+                                         {"loss", "psi_monotone", recent(history_.psi_monotone)},
+                                         {"gradient_norm", "", gradient_norm}}};
+  if (!history_.total.empty()) control.measured(measures);
+  control.progress(
+      {"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", total)});
 }
 
 /// Takes in the losses of the last so many steps.
@@ -269,14 +284,31 @@ void AdamTrainer::run_steps(std::int64_t count) {
       take_step();
     };
     if (connectivity_.waits() && warm_) {
-      if (!recorded_) recorded_ = device_.record(whole_step);
-      recorded_->replay();
+      replay(whole_step);
     } else {
       warm_ = connectivity_.waits();
       whole_step();
     }
     ++steps_done_;
   }
+}
+
+/// A step as it was recorded. Its passes count their work and traffic where they are called: on a GPU in the
+/// recording, for the first of the steps.
+void AdamTrainer::replay(const std::function<void()>& whole_step) {
+  const InPhase stepping(device_.is_host() ? kPhaseOther : kPhaseDevice);
+  const bool first = !recorded_;
+  if (first) {
+    const WorkCount work = noted_work();
+    const Traffic moved = traffic();
+    recorded_ = device_.record(whole_step);
+    work_of_step_ = noted_work() - work;
+    traffic_of_step_ = traffic() - moved;
+  }
+  recorded_->replay();
+  if (first) return;
+  note_work(work_of_step_);
+  note_traffic(traffic_of_step_);
 }
 
 void AdamTrainer::begin_step(bool draws) {
@@ -287,11 +319,17 @@ void AdamTrainer::begin_step(bool draws) {
       reinterpret_cast<AdamFactors*>(factors_.mutable_data_ptr<double>()));
 }
 
+std::pair<at::Tensor, at::Tensor> AdamTrainer::load_batch() {
+  const InPhase loading(kPhaseData);
+  const at::ScalarType type = model_.connectivity.scalar_type();
+  return {batches_->activity(frames_).to(type), batches_->derivative(frames_).to(type)};
+}
+
 /// The step that has begun, on the frames that it drew or was given.
 void AdamTrainer::take_step() {
-  const at::ScalarType type = model_.connectivity.scalar_type();
-  const StepGradient gradient = loss_gradient_(model_, connectivity_, batches_->activity(frames_).to(type),
-                                               batches_->derivative(frames_).to(type), votes_);
+  const auto [x, y] = load_batch();
+  const StepGradient gradient = loss_gradient_(model_, connectivity_, x, y, votes_);
+  const InPhase optimizing(kPhaseOptimizer);
   connectivity_.step(gradient.g, gradient.psi_values, factors_.select(0, kConnectivity));
   psi_.step(model_.psi.parameters(), gradient.psi, factors_.select(0, kPsi));
   phi_.step(model_.phi.parameters(), gradient.phi, factors_.select(0, kPhi));
@@ -317,6 +355,7 @@ Losses AdamTrainer::step(std::span<const std::int64_t> frames) {
 /// The host's part of the coming steps, where the device does not hold all frames.
 void AdamTrainer::stage(std::int64_t first_step, std::int64_t count) {
   if (batches_->is_resident()) return;
+  const InPhase loading(kPhaseData);
   std::vector<std::int64_t> frames;
   for (std::int64_t step = first_step; step < first_step + count; ++step) {
     for (std::int64_t b = 0; b < schedule_.entries; ++b)
@@ -328,6 +367,7 @@ void AdamTrainer::stage(std::int64_t first_step, std::int64_t count) {
 
 /// What the last so many steps, all of one window, have summed over ranks; on the host.
 at::Tensor AdamTrainer::look(std::int64_t count) {
+  const InPhase waiting(device_.is_host() ? kPhaseOther : kPhaseDevice);
   device_.synchronize();
   return sums_.narrow(0, (steps_done_ - count) % schedule_.window, count).to(at::kCPU);
 }

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/phase.hpp"
 #include "weft/model/element_type.hpp"
 #include "weft/model/tensor_kernels.hpp"
 
@@ -31,11 +32,19 @@ ConnectivityOptimizer::ConnectivityOptimizer(at::Tensor connectivity, std::int64
       first_row_(first_row),
       settings_(settings) {}
 
+/// So many products of each weight with a number, and so many passes over an array of W's size.
+void ConnectivityOptimizer::note_passes(std::int64_t products, int passes) const {
+  const double weights = static_cast<double>(connectivity_.numel());
+  note_work({2.0 * static_cast<double>(products) * weights,
+             weights * static_cast<double>(passes * connectivity_.element_size())});
+}
+
 at::Tensor ConnectivityOptimizer::forward(const at::Tensor& psi) {
   at::Tensor product = at::empty({psi.size(0), connectivity_.size(0)}, connectivity_.options());
   if (waits_) {
     apply(psi, product);
   } else {
+    note_passes(psi.size(0), 1);
     with_element_type(connectivity_, [&]<typename T>(T*) {
       kernels_of(connectivity_)
           .of<T>()
@@ -47,6 +56,7 @@ at::Tensor ConnectivityOptimizer::forward(const at::Tensor& psi) {
 }
 
 at::Tensor ConnectivityOptimizer::backward(const at::Tensor& g) const {
+  note_passes(g.size(0), 1);
   at::Tensor product = at::empty({g.size(0), connectivity_.size(1)}, connectivity_.options());
   with_element_type(connectivity_, [&]<typename T>(T*) {
     kernels_of(connectivity_)
@@ -78,6 +88,7 @@ void ConnectivityOptimizer::flush() {
 
 void ConnectivityOptimizer::apply(const at::Tensor& next, at::Tensor& product) {
   static_assert(sizeof(AdamFactors) == 2 * sizeof(double));
+  note_passes(g_.size(0) + next.size(0), 6);  // W and its two moments are read and written
   with_element_type(connectivity_, [&]<typename T>(T*) {
     AdamRowStep<T> step;
     step.g = g_.const_data_ptr<T>();

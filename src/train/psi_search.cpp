@@ -182,6 +182,8 @@ void Search::agree(std::span<double> numbers) const { grid_.world().broadcast(nu
 void Search::note(double residual) {
   s_.result.residuals.push_back(residual);
   s_.result.dampings.push_back(s_.damping);
+  log_.measured({{"solver_iteration", "", static_cast<double>(s_.result.residuals.size())},
+                 {"residual_ratio", "", residual}});
   log_.say(fmt::format("psi iteration {}: residual {:.2e}, damping {:.0e}", s_.result.residuals.size(),
                        residual, s_.damping));
 }

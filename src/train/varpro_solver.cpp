@@ -17,6 +17,7 @@
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
 #include "weft/core/section.hpp"
+#include "weft/model/machine_speed.hpp"
 #include "weft/model/principal_components.hpp"
 #include "weft/model/tensor_kernels.hpp"
 #include "weft/model/tensor_view.hpp"
@@ -32,23 +33,7 @@ namespace weft {
 namespace {
 
 constexpr std::int64_t kLatentPoints = 61;
-constexpr std::int64_t kProductSize = 2048;
 constexpr double kExpectedPsiSteps = 7;
-
-/// Floating-point operations per second of this rank's matrix products, the best of a few.
-double measure_products(Device& device, at::ScalarType type) {
-  const at::Tensor a = at::rand({kProductSize, kProductSize}, type).to(torch_device(device));
-  device.synchronize();
-  double best = 0;
-  for (int round = 0; round < 4; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    at::mm(a, a);
-    device.synchronize();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::max(best, 2.0 * kProductSize * kProductSize * kProductSize / seconds);
-  }
-  return best;
-}
 
 PsiSearchOptions search_options(const TrainingConfig& config, const EquationForm& form, std::uint64_t seed) {
   PsiSearchOptions options;
@@ -291,7 +276,9 @@ void VarproSolver::train(RunControl& control, const SaveState& save) {
   log.phase("latents", 0, [&] { set_latents(); });
   log.say("distilling into networks");
   distilled_ = log.phase("distillation", 0, [&] { return distil(grid_, *network_, seed_, between); });
-  log.finish(fmt::format("residual {:.2e}", solution.residuals.back()));
+  const double residual = solution.residuals.back();
+  log.measured({{"residual_ratio", "", residual}});
+  log.finish(fmt::format("residual {:.2e}", residual));
   state_->work = log.account();
   ++state_->points;  // the end is one more step than any that was saved
   state_->rows.weights = state_->rows.solution.weights = at::Tensor();  // there is nothing more to save

@@ -8,6 +8,7 @@
 #include "weft/config/config.hpp"
 #include "weft/io/files.hpp"
 
+#include "support/paths.hpp"
 #include "support/temporary_folder.hpp"
 #include "weft_process.hpp"
 
@@ -55,7 +56,7 @@ TEST(ConfigCommand, PrintsWhatLoadsToTheSameConfig) {
 TEST(ConfigCommand, PrintsTheReferenceThatIsInTheDocuments) {
   const ProcessResult reference = run_weft({"config", "--reference"});
   EXPECT_EQ(reference.exit_code, 0) << reference.err;
-  EXPECT_EQ(reference.out, read_text(std::filesystem::path(WEFT_SOURCE) / "docs" / "configuration.md"));
+  EXPECT_EQ(reference.out, read_text(source_folder() / "docs" / "configuration.md"));
 }
 
 TEST(Help, ListsTheCommandsAndTheExitCodes) {

@@ -28,7 +28,7 @@ struct RunOnGpus {
     const bool last = rank + 1 == test_world().size();
     MadeUpGpu gpu(fmt::format("GPU-{}", rank), last ? last_free_bytes : free_bytes);
     StopRequest nobody({});
-    return check_gpus({gpu, test_world(), config, RunFolder{"nowhere"}, 1, {}, nobody, ""}, stages);
+    return check_gpus({gpu, test_world(), config, RunFolder{"nowhere"}, 1, {}, nobody, nullptr, ""}, stages);
   }
 };
 

@@ -53,6 +53,7 @@ void run() {
     register_training_cases(machine);
     register_closed_form_cases(machine);
     register_checkpoint_cases(machine);
+    register_metrics_cases(machine);
   }
   register_dense_libtorch_cases();
   benchmark::RunSpecifiedBenchmarks();

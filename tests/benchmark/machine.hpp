@@ -36,6 +36,7 @@ void register_simulator_cases(const Machine& machine);
 void register_training_cases(const Machine& machine);
 void register_closed_form_cases(const Machine& machine);
 void register_checkpoint_cases(const Machine& machine);
+void register_metrics_cases(const Machine& machine);
 /// The yardstick, on the host.
 void register_dense_libtorch_cases();
 

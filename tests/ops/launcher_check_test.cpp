@@ -17,6 +17,30 @@ EnvironmentLookup environment(std::map<std::string, std::string> variables) {
   };
 }
 
+TEST(DirectLaunch, ByWhateverBringsTheRanksTogetherWillDo) {
+  EXPECT_NO_THROW(check_direct_launch(environment({})));
+  EXPECT_NO_THROW(check_direct_launch(environment({{"SLURM_JOB_ID", "7"}, {"SLURM_NODELIST", "node1"}})))
+      << "in a batch script";
+  for (const char* launcher : {"PMIX_RANK", "OMPI_COMM_WORLD_SIZE"})
+    EXPECT_NO_THROW(check_direct_launch(
+        environment({{"SLURM_STEP_ID", "0"}, {"SLURM_NODELIST", "node1"}, {launcher, "1"}})));
+}
+
+TEST(DirectLaunch, BySrunWithoutPmixIsExplained) {
+  expect_user_error(
+      [] {
+        check_direct_launch(environment(
+            {{"SLURM_STEP_ID", "0"}, {"SLURM_NODELIST", "node1"}, {"SLURM_STEP_NUM_TASKS", "4"}}));
+      },
+      {"srun: 4 tasks started without PMIx", "srun --mpi=pmix", "mpirun -n 4", "unset SLURM_STEP_ID"});
+}
+
+TEST(SpeaksForAllTasks, IsTheFirstOfAStep) {
+  EXPECT_TRUE(speaks_for_all_tasks(environment({})));
+  EXPECT_TRUE(speaks_for_all_tasks(environment({{"SLURM_PROCID", "0"}})));
+  EXPECT_FALSE(speaks_for_all_tasks(environment({{"SLURM_PROCID", "3"}})));
+}
+
 TEST(LauncherCheck, WithoutSlurmAnyNumberWillDo) {
   EXPECT_NO_THROW(check_launcher(1, environment({})));
   EXPECT_NO_THROW(check_launcher(4, environment({})));

@@ -47,7 +47,7 @@ class ProgressLineTest : public testing::Test {
   std::vector<std::string> logged() {
     std::vector<std::string> lines;
     std::ifstream file(log_path());
-    for (std::string line; std::getline(file, line);) lines.push_back(line.substr(line.find(" info ") + 6));
+    for (std::string line; std::getline(file, line);) lines.push_back(line.substr(line.find(" rank 0 ") + 8));
     return lines;
   }
 

@@ -63,11 +63,13 @@ TEST(Adam, StartsAnewAfterAReset) {
   at::Tensor parameters = random_tensor({7}, 1);
   Adam adam(parameters);
   for (std::uint64_t step = 0; step < 4; ++step)
-    adam.step(parameters, random_tensor({7}, 10 + step), factors_at(1e-2, static_cast<std::int64_t>(step) + 1));
+    adam.step(parameters, random_tensor({7}, 10 + step),
+              factors_at(1e-2, static_cast<std::int64_t>(step) + 1));
   adam.reset();
   SlowAdam fresh(parameters);
   for (std::uint64_t step = 0; step < 4; ++step) {
-    adam.step(parameters, random_tensor({7}, 20 + step), factors_at(1e-2, static_cast<std::int64_t>(step) + 1));
+    adam.step(parameters, random_tensor({7}, 20 + step),
+              factors_at(1e-2, static_cast<std::int64_t>(step) + 1));
     fresh.step(random_tensor({7}, 20 + step), 1e-2);
     expect_near(parameters, fresh.w);
   }

@@ -17,6 +17,7 @@
 #include "saved_training.hpp"
 #include "support/host.hpp"
 #include "support/mpi_main.hpp"
+#include "support/scripted_control.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/user_error.hpp"
 
@@ -190,6 +191,21 @@ TEST_F(AdamTraining, TellsOfItsProgressAtEachStep) {
   training.train(control, {});
   EXPECT_EQ(done, (std::vector<std::int64_t>{1, 2, 3, 4, 5}));
   EXPECT_EQ(training.steps_done(), 5);
+}
+
+TEST_F(AdamTraining, TellsWhatItFinds) {
+  AdamTrainer training = trainer(config_of(5, 2));
+  ScriptedControl control([](auto) { return Wish::go_on; });
+  training.train(control, {});
+  const auto& found = control.measures();
+  EXPECT_EQ(found.at("loss/total"), training.history().total);
+  EXPECT_EQ(found.at("loss/data"), training.history().data);
+  EXPECT_EQ(found.at("loss/phi_zero"), training.history().phi_zero);
+  EXPECT_EQ(found.at("loss/psi_monotone"), training.history().psi_monotone);
+  const std::vector<double>& norms = found.at("gradient_norm/");
+  ASSERT_EQ(norms.size(), 5U);
+  EXPECT_EQ(norms[0], 0) << "of the step before the first";
+  for (std::size_t k = 1; k < norms.size(); ++k) EXPECT_GT(norms[k], 0);
 }
 
 TEST_F(AdamTraining, DrawsOnlyFramesThatHaveADerivative) {

@@ -155,7 +155,8 @@ TEST(ConnectivityOptimizer, FactorsThatDoNotFitAreABug) {
   EXPECT_THROW(optimizer.step(factor_g(0).narrow(0, 0, 2), factor_psi(0), factors(0)), InternalError);
   EXPECT_THROW(optimizer.step(factor_psi(0), factor_g(0), factors(0)), InternalError);
   EXPECT_THROW(optimizer.step(factor_g(0), factor_psi(0), factors(0).narrow(0, 0, 1)), InternalError);
-  EXPECT_THROW(optimizer.step(random_tensor({kRows, kBatch}, 1).t(), factor_psi(0), factors(0)), InternalError);
+  EXPECT_THROW(optimizer.step(random_tensor({kRows, kBatch}, 1).t(), factor_psi(0), factors(0)),
+               InternalError);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "weft/train/loss_gradient.hpp"
 
+#include <cmath>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -211,6 +212,31 @@ TEST(LossGradient, BringsTheVotesOfAllRanks) {
   }
 }
 
+TEST(LossGradient, BringsTheNormOfTheGradientBefore) {
+  const Case the{4, 0.7, 20, PsiShape::random};
+  const auto [x, y] = frames(the);
+  const PlainGradient plain(network(RowPartition(kNeurons, 1), 0, the.shape), x, y,
+                            {the.phi_zero, the.psi_monotone});
+  double squares = 0;
+  for (const at::Tensor* part : {&plain.connectivity, &plain.embedding, &plain.psi, &plain.phi})
+    squares += part->grad().square().sum().item<double>();
+
+  for (int replicas = 1; replicas <= test_world().size(); ++replicas) {
+    if (test_world().size() % replicas != 0 || the.batch % replicas != 0) continue;
+    SCOPED_TRACE(std::to_string(replicas) + " replicas");
+    const ProcessGrid grid(test_world(), replicas);
+    const SignalGnn model = network(RowPartition(kNeurons, grid.shards()), grid.shard(), the.shape);
+    ConnectivityOptimizer connectivity(model.connectivity, model.first_row(), {});
+    LossGradient loss_gradient(grid, {the.phi_zero, the.psi_monotone}, kDelta);
+    const at::Tensor own_x = own_part(x, grid, model), own_y = own_part(y, grid, model);
+    const StepGradient first = loss_gradient(model, connectivity, own_x, own_y, no_votes());
+    EXPECT_EQ(gradient_norm_in(first.sums), 0) << "there was none before";
+    // Whatever the next batch is.
+    const StepGradient second = loss_gradient(model, connectivity, own_y, own_x, no_votes());
+    EXPECT_NEAR(gradient_norm_in(second.sums), std::sqrt(squares), 1e-10 * std::sqrt(squares));
+  }
+}
+
 TEST(LossGradient, SeesTheStepThatWaits) {
   const ProcessGrid grid(test_world(), 1);
   const RowPartition partition(kNeurons, grid.shards());
@@ -219,16 +245,18 @@ TEST(LossGradient, SeesTheStepThatWaits) {
   const SignalGnn stepped = network(partition, grid.shard(), the.shape);
   const SignalGnn waiting = network(partition, grid.shard(), the.shape);
   const StepGradient first = gradient_on(grid, stepped, the);
-  LossGradient loss_gradient(grid, {the.phi_zero, the.psi_monotone}, kDelta);
+  const auto gradient_with = [&](const SignalGnn& model, ConnectivityOptimizer& connectivity) {
+    LossGradient loss_gradient(grid, {the.phi_zero, the.psi_monotone}, kDelta);
+    return loss_gradient(model, connectivity, own_part(x, grid, model), own_part(y, grid, model), no_votes());
+  };
 
   ConnectivityOptimizer at_once(stepped.connectivity, stepped.first_row(), {});
   at_once.step(first.g, first.psi_values, factors_at(0.1, 1));
   at_once.flush();
   ConnectivityOptimizer later(waiting.connectivity, waiting.first_row(), {});
   later.step(first.g, first.psi_values, factors_at(0.1, 1));
-  const at::Tensor own_x = own_part(x, grid, stepped), own_y = own_part(y, grid, stepped);
-  const StepGradient expected = loss_gradient(stepped, at_once, own_x, own_y, no_votes());
-  const StepGradient actual = loss_gradient(waiting, later, own_x, own_y, no_votes());
+  const StepGradient expected = gradient_with(stepped, at_once);
+  const StepGradient actual = gradient_with(waiting, later);
   EXPECT_FALSE(expected.sums.equal(first.sums));
   EXPECT_TRUE(actual.sums.equal(expected.sums));
   EXPECT_TRUE(actual.psi.equal(expected.psi));

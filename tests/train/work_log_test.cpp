@@ -1,5 +1,6 @@
 #include "weft/train/work_log.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "weft/core/section.hpp"
+
+#include "support/scripted_control.hpp"
 
 namespace weft {
 namespace {
@@ -164,6 +167,26 @@ TEST(WorkLog, ADetailIsShownUntilTheNextOne) {
   std::vector<std::string> details;
   for (const Progress& progress : watched.shown) details.push_back(progress.detail);
   EXPECT_EQ(details, (std::vector<std::string>{"", "step 1", "step 1", "step 2"}));
+}
+
+TEST(WorkLog, ItsPhasesAreThoseOfTheProcess) {
+  Unattended nobody;
+  WorkLog log(nobody);
+  note_stage("train");
+  log.phase("rows: a phase of this test", 70, [] {});
+  const std::vector<PhaseTime> all = phase_times();
+  const auto found = std::ranges::find(all, "rows: a phase of this test", &PhaseTime::phase);
+  ASSERT_NE(found, all.end());
+  EXPECT_EQ(found->stage, "train");
+  EXPECT_EQ(found->work.flops, 70);
+}
+
+TEST(WorkLog, PassesOnWhatIsFound) {
+  ScriptedControl control([](auto) { return Wish::go_on; });
+  WorkLog log(control);
+  log.measured({{"residual_ratio", "", 0.5}, {"solver_iteration", "", 3}});
+  EXPECT_EQ(control.measures().at("residual_ratio/"), std::vector<double>{0.5});
+  EXPECT_EQ(control.measures().at("solver_iteration/"), std::vector<double>{3});
 }
 
 }  // namespace

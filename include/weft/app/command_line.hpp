@@ -7,6 +7,7 @@
 
 #include "weft/app/pipeline.hpp"
 #include "weft/core/log.hpp"
+#include "weft/ops/metrics_service.hpp"
 
 namespace weft {
 
@@ -19,6 +20,8 @@ struct CommandLine {
   std::filesystem::path output;        ///< empty: runs/<name>
   std::vector<std::string> overrides;  ///< key.path=value
   LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::text;
+  MetricsOptions metrics;
   std::optional<double> max_hours;  ///< of this job; then it stops
   Request request;
   std::string help;  ///< the text to print where the verb is help

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "weft/app/stages.hpp"
+#include "weft/comm/rank_board.hpp"
+#include "weft/ops/metrics_service.hpp"
 #include "weft/ops/run_lock.hpp"
 
 namespace weft {
@@ -47,12 +50,24 @@ struct Work {
 /// where there is none to begin with and `request` wants one.
 Work work_to_do(const RunFolder& folder, const Config& config, const Request& request);
 
+/// What rank 0 of a run holds until its process ends.
+struct RunHold {
+  std::optional<RunLock> lock;
+  std::optional<MetricsService> metrics;  ///< where somebody wants to see them
+};
+
+/// How a run is to be seen from outside.
+struct RunView {
+  MetricsOptions options;
+  std::shared_ptr<const RankBoard> board;  ///< what rank 0 hears of the others
+};
+
 /// Runs what `plan` finds, under the folder's lock: makes the folder, saves the resolved config, opens
-/// log/weft.log. Rank 0 plans for all, and gets the lock, for as long as the caller keeps it.
-/// Goes on with a stage that was stopped. @collective
+/// log/weft.log, serves metrics. Rank 0 plans for all, and gets what `hold` is for. Goes on with a stage that
+/// was stopped. Ends with a table of where the time went. @collective
 /// @throws on all ranks: UserError, before anything is written where the mistake can be known by then; what
 /// run_stage throws.
-void run_pipeline(const StageContext& context, const Request& request, std::optional<RunLock>& lock);
+void run_pipeline(StageContext context, const Request& request, const RunView& view, RunHold& hold);
 
 /// Where the training found that its data do not hold the answer, that is what the run ends with, all its
 /// results written. @collective

@@ -7,6 +7,7 @@
 #include "weft/config/config.hpp"
 #include "weft/core/progress.hpp"
 #include "weft/device/device.hpp"
+#include "weft/ops/run_metrics.hpp"
 #include "weft/ops/stop_request.hpp"
 
 namespace weft {
@@ -20,6 +21,7 @@ struct StageContext {
   int threads = 1;
   ProgressSink progress;
   StopRequest& stop;
+  RunMetrics* metrics = nullptr;  ///< on rank 0, where somebody wants them
   std::string why_host;  ///< why the device is the host, though a GPU would have been taken; else empty
 };
 

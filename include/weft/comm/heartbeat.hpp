@@ -5,6 +5,7 @@
 #include <string>
 
 #include "weft/comm/communicator.hpp"
+#include "weft/comm/rank_board.hpp"
 #include "weft/core/section.hpp"
 
 namespace weft {
@@ -24,6 +25,15 @@ struct Patience {
 struct Alarm {
   std::string words;   ///< one line: rank, host, what is wrong, its stage, step and section
   bool leads = false;  ///< this rank is the one to tell the user; the others heard it from it, or will wait
+};
+
+/// How a rank's memory is told. Called about once a second on the heartbeat's thread; must not throw.
+using MemoryGauge = std::function<MemoryUse()>;
+
+/// What the signs of life carry beside, for those who look at a run from outside.
+struct NewsOfRanks {
+  MemoryGauge memory;                ///< of this rank; zeros are told without it
+  std::shared_ptr<RankBoard> board;  ///< where rank 0 posts what it hears, if anywhere
 };
 
 /// Watches over the ranks of a run, which could otherwise wait in a collective for one that is dead, stopped
@@ -47,7 +57,7 @@ class Heartbeat {
   using OnAlarm = std::function<void(const Alarm&)>;
 
   /// Connects the ranks. `world` is used here and not afterwards. @collective
-  Heartbeat(Communicator& world, const Patience& patience, OnAlarm on_alarm);
+  Heartbeat(Communicator& world, const Patience& patience, OnAlarm on_alarm, const NewsOfRanks& news = {});
   /// Says goodbye; from then on nobody takes this rank for dead, nor any other whose connection ends. Waits
   /// for no other rank. Local.
   ~Heartbeat();

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <span>
+#include <string_view>
 
 #include "weft/comm/communicator.hpp"
 #include "weft/core/progress.hpp"
@@ -22,6 +24,14 @@ struct Votes {
   static Votes of(const std::array<double, kCount>& numbers) { return {numbers[0], numbers[1], numbers[2]}; }
 };
 
+/// A number that a long loop has found on its way. Names and parts are those of the metrics of
+/// docs/monitoring.md, without their prefix: {"loss", "data", 0.31}.
+struct Measure {
+  std::string_view name;
+  std::string_view part;  ///< empty where there is one only
+  double value = 0;
+};
+
 /// Whoever runs a long loop, as the loop sees it. Between any two steps the loop tells how far it is and
 /// collects the votes of all ranks, by an all-reduce that it makes anyway or by `ask`; what is decided then
 /// is the same on all ranks, so that all save or stop at the same step.
@@ -31,6 +41,8 @@ class RunControl {
 
   /// How far the loop is. Local, often, must not throw.
   virtual void progress(const Progress& progress) = 0;
+  /// What the loop has found. Local, often, must not throw. Nobody need look at it.
+  virtual void measured(std::span<const Measure>) {}
   /// What this rank has to say now. Local, cheap.
   virtual Votes votes() = 0;
   /// What all ranks are to do, given the votes of all. @collective over all ranks, where a checkpoint under

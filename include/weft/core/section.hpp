@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
+
+#include "weft/core/phase.hpp"
 
 namespace weft {
 
@@ -21,8 +24,9 @@ struct Whereabouts {
   double seconds = 0;  ///< since the section was entered, or since the step was noted within it
 };
 
-/// Notes that the main thread is in a section for as long as this lives; sections nest. Cheap: for every
-/// collective and every file. On other threads nothing is noted.
+/// Notes that the main thread is in a section for as long as this lives; sections nest. Its time counts to
+/// the phase `communication` or `io`. Cheap: for every collective and every file. On other threads nothing is
+/// noted.
 class InSection {
  public:
   explicit InSection(Section section);
@@ -32,6 +36,7 @@ class InSection {
 
  private:
   Section outer_;
+  std::optional<InPhase> phase_;
 };
 
 /// Notes that a stage begins; `stage` is a literal. Main thread only.

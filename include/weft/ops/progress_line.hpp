@@ -30,8 +30,11 @@ class ProgressLine {
     Clock clock;
   };
 
-  /// Writes to stderr if it is a terminal. Real time.
-  ProgressLine();
+  /// Real time, and lines of the log only.
+  static Options in_log();
+  /// Real time, and stderr if it is a terminal.
+  static Options on_stderr();
+
   explicit ProgressLine(Options options);
   /// As finish().
   ~ProgressLine();

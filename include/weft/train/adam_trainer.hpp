@@ -1,13 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "weft/comm/process_grid.hpp"
+#include "weft/comm/traffic.hpp"
 #include "weft/config/config.hpp"
+#include "weft/core/phase.hpp"
 #include "weft/device/device.hpp"
 #include "weft/model/signal_gnn.hpp"
 #include "weft/train/adam.hpp"
@@ -71,11 +75,14 @@ class AdamTrainer final : public Trainer {
   void set_rates();
 
   void begin_step(bool draws);
+  std::pair<at::Tensor, at::Tensor> load_batch();
   void take_step();
+  void replay(const std::function<void()>& whole_step);
   void run_steps(std::int64_t count);
   void stage(std::int64_t first_step, std::int64_t count);
   at::Tensor look(std::int64_t count);
   void record(const at::Tensor& sums, std::int64_t count);
+  void tell(RunControl& control, double gradient_norm) const;
   void obey(Wish wish, const SaveState& save);
   std::int64_t steps_to_look(std::int64_t from) const;
   void begin_epoch();
@@ -102,6 +109,8 @@ class AdamTrainer final : public Trainer {
 
   bool warm_ = false;                       ///< a step like the recorded one was taken before
   std::unique_ptr<RecordedWork> recorded_;  ///< one step, after another one
+  WorkCount work_of_step_;                  ///< as it was counted in the recording
+  Traffic traffic_of_step_;
   std::int64_t steps_done_ = 0;
   std::int64_t rewinds_ = 0;
   bool has_state_ = false;  ///< one of this course was saved, or resumed from

@@ -40,6 +40,7 @@ class ConnectivityOptimizer {
   const at::Tensor& second_moment() const { return second_moment_; }
 
  private:
+  void note_passes(std::int64_t products, int passes) const;
   /// One pass over W: the step that waits, then W next.
   void apply(const at::Tensor& next, at::Tensor& product);
 

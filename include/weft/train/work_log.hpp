@@ -2,12 +2,15 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "weft/comm/run_control.hpp"
+#include "weft/core/phase.hpp"
 
 namespace weft {
 
@@ -53,6 +56,10 @@ class WorkLog {
 
   /// What all the work is expected to take; may be said again when it is known better.
   void expect_flops(double flops) { expected_ = flops; }
+  /// Passes on what the work has found.
+  void measured(std::initializer_list<Measure> found) {
+    control_.measured(std::span(found.begin(), found.size()));
+  }
   /// A line about where the work is, shown with the next progress.
   void say(std::string detail);
 
@@ -71,8 +78,9 @@ class WorkLog {
   class Clock {
    public:
     Clock(WorkLog& log, std::string name, double flops)
-        : log_(log), name_(std::move(name)), flops_(flops), start_(std::chrono::steady_clock::now()) {}
+        : log_(log), name_(std::move(name)), flops_(flops), in_phase_(name_) {}
     ~Clock() {
+      note_work({flops_, 0});
       log_.book(name_, std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(),
                 flops_);
     }
@@ -81,7 +89,8 @@ class WorkLog {
     WorkLog& log_;
     std::string name_;
     double flops_;
-    std::chrono::steady_clock::time_point start_;
+    InPhase in_phase_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   };
   void book(const std::string& name, double seconds, double flops);
   void show() const;
