@@ -143,9 +143,11 @@ void AdamTrainer::train(RunControl& control, const SaveState& save) {
     run_steps(count);
     stage(steps_done_, steps_to_look(steps_done_));  // while the device works
     const at::Tensor sums = look(count);
+    const std::size_t recorded = history_.step.size();
     record(sums, count);
+    if (history_.step.size() > recorded) gradient_norm_ = gradient_norm(grid_, model_, gradient_);
     note_step(steps_done_);
-    tell(control, gradient_norm_in(sums));
+    tell(control);
     // A training that is complete is not stopped any more.
     if (steps_done_ < config_.steps) obey(control.decide(votes_in(sums)), save);
   }
@@ -154,14 +156,14 @@ void AdamTrainer::train(RunControl& control, const SaveState& save) {
 }
 
 /// Tells how far the training is, and what it has found: the losses are the newest of the history.
-void AdamTrainer::tell(RunControl& control, double gradient_norm) const {
+void AdamTrainer::tell(RunControl& control) const {
   const auto recent = [](const std::vector<double>& losses) { return losses.empty() ? 0 : losses.back(); };
   const double total = recent(history_.total);
   const std::array<Measure, 5> measures{{{"loss", "total", total},
                                          {"loss", "data", recent(history_.data)},
                                          {"loss", "phi_zero", recent(history_.phi_zero)},
                                          {"loss", "psi_monotone", recent(history_.psi_monotone)},
-                                         {"gradient_norm", "", gradient_norm}}};
+                                         {"gradient_norm", "", gradient_norm_}}};
   if (!history_.total.empty()) control.measured(measures);
   control.progress(
       {"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", total)});
@@ -304,8 +306,10 @@ void AdamTrainer::replay(const std::function<void()>& whole_step) {
     recorded_ = device_.record(whole_step);
     work_of_step_ = noted_work() - work;
     traffic_of_step_ = traffic() - moved;
+    recorded_gradient_ = device_.is_host() ? StepGradient() : gradient_;
   }
   recorded_->replay();
+  if (recorded_gradient_.sums.defined()) gradient_ = recorded_gradient_;
   if (first) return;
   note_work(work_of_step_);
   note_traffic(traffic_of_step_);
@@ -328,13 +332,14 @@ std::pair<at::Tensor, at::Tensor> AdamTrainer::load_batch() {
 /// The step that has begun, on the frames that it drew or was given.
 void AdamTrainer::take_step() {
   const auto [x, y] = load_batch();
-  const StepGradient gradient = loss_gradient_(model_, connectivity_, x, y, votes_);
+  StepGradient gradient = loss_gradient_(model_, connectivity_, x, y, votes_);
   const InPhase optimizing(kPhaseOptimizer);
   connectivity_.step(gradient.g, gradient.psi_values, factors_.select(0, kConnectivity));
   psi_.step(model_.psi.parameters(), gradient.psi, factors_.select(0, kPsi));
   phi_.step(model_.phi.parameters(), gradient.phi, factors_.select(0, kPhi));
   embedding_.step(model_.embedding, gradient.embedding, factors_.select(0, kEmbedding));
   sums_.index_copy_(0, counters_.narrow(0, 2, 1), gradient.sums.unsqueeze(0));
+  gradient_ = std::move(gradient);
 }
 
 Losses AdamTrainer::step(std::span<const std::int64_t> frames) {

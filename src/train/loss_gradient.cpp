@@ -14,6 +14,7 @@
 #include <ATen/ops/relu.h>
 #include <ATen/ops/zeros.h>
 
+#include "weft/comm/sums.hpp"
 #include "weft/core/phase.hpp"
 #include "weft/train/tensor_buffer.hpp"
 
@@ -34,11 +35,6 @@ std::vector<Losses> losses_in(const at::Tensor& sums) {
   return losses;
 }
 
-double gradient_norm_in(const at::Tensor& sums) {
-  const at::Tensor numbers = sums.to(at::kCPU).contiguous();
-  return std::sqrt(numbers.const_data_ptr<double>()[numbers.numel() - Votes::kCount - 1]);
-}
-
 Votes votes_in(const at::Tensor& sums) {
   const at::Tensor numbers = sums.to(at::kCPU).contiguous();
   std::array<double, Votes::kCount> votes;
@@ -46,10 +42,22 @@ Votes votes_in(const at::Tensor& sums) {
   return Votes::of(votes);
 }
 
+double gradient_norm(const ProcessGrid& grid, const SignalGnn& model, const StepGradient& gradient) {
+  if (grid.replica() != 0) return std::sqrt(sum_over(grid.world(), 0.0));
+  const at::Tensor& g = gradient.g;
+  const at::Tensor& psi = gradient.psi_values;
+  // Of g' psi the squares sum to those of the products of g's and of psi's Gram matrices over the batch.
+  const at::Tensor diagonal = (g * psi.narrow(1, model.first_row(), g.size(1))).sum(0);
+  at::Tensor squares = (at::mm(g, g.t()) * at::mm(psi, psi.t())).sum() - diagonal.square().sum();
+  squares += gradient.embedding.square().sum();
+  if (grid.shard() == 0) squares += gradient.psi.square().sum() + gradient.phi.square().sum();
+  return std::sqrt(sum_over(grid.world(), squares.item<double>()));
+}
+
 /// What one all-reduce carries: gradients of the shared functions, sums of squares, votes. Gradients of a
 /// norm stay unscaled until the norm is known.
 struct LossGradient::Small {
-  enum Sum { residual, zero, monotone, gradient, votes, count = votes + Votes::kCount };
+  enum Sum { residual, zero, monotone, votes, count = votes + Votes::kCount };
 
   at::Tensor all, psi_data, psi_monotone, phi_data, phi_zero, sums;
 
@@ -91,7 +99,6 @@ StepGradient LossGradient::operator()(const SignalGnn& model, ConnectivityOptimi
   std::optional<InPhase> phase(kPhaseForward);
   Small small(model);
   small.sums.narrow(0, Small::votes, Votes::kCount).copy_(votes);
-  if (squares_.defined()) small.sums[Small::gradient] = squares_;
   StepGradient result;
   PsiPass psi = evaluate_psi(model, x);
   result.psi_values = gather_rows(psi.values, model.partition, psi.decrease_squares);
@@ -110,22 +117,7 @@ StepGradient LossGradient::operator()(const SignalGnn& model, ConnectivityOptimi
   gather_replicas(result);
   reducing.wait();
   scale(small, embedding.zero, result);
-  keep_squares(model, result);
   return result;
-}
-
-/// Of W's gradient g' psi, its diagonal left out, the squares sum to those of the products of g's and of
-/// psi's Gram matrices over the batch. What several ranks hold alike is counted by one.
-void LossGradient::keep_squares(const SignalGnn& model, const StepGradient& gradient) {
-  const at::Tensor& g = gradient.g;
-  const at::Tensor& psi = gradient.psi_values;
-  if (!squares_.defined()) squares_ = at::zeros({}, g.options());
-  if (grid_.replica() != 0) return;
-  const at::Tensor diagonal = (g * psi.narrow(1, model.first_row(), g.size(1))).sum(0);
-  at::Tensor squares = (at::mm(g, g.t()) * at::mm(psi, psi.t())).sum() - diagonal.square().sum();
-  squares += gradient.embedding.square().sum();
-  if (grid_.shard() == 0) squares += gradient.psi.square().sum() + gradient.phi.square().sum();
-  squares_.copy_(squares);
 }
 
 LossGradient::PsiPass LossGradient::evaluate_psi(const SignalGnn& model, const at::Tensor& x) const {
@@ -195,7 +187,7 @@ void LossGradient::scale(const Small& small, const at::Tensor& embedding_zero, S
   const at::Tensor data_scale = scales[Small::residual];
   const at::Tensor zero_scale = scales[Small::zero] * zero_weight;
   zero_norm.mul_(zero_weight);
-  gradient.sums = at::cat({norms, sums.narrow(0, Small::monotone, 2 + Votes::kCount)});
+  gradient.sums = at::cat({norms, sums.narrow(0, Small::monotone, 1 + Votes::kCount)});
 
   gradient.g.mul_(data_scale);
   gradient.psi = small.psi_data * data_scale + small.psi_monotone;

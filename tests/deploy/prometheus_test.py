@@ -40,7 +40,7 @@ ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROO
                    OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1", OMP_NUM_THREADS="1")
 
 # Prometheus looks at new targets every 5 s: the burn-in makes the first run longer than that.
-CLOSED_FORM = {"simulation.neurons": 1000, "simulation.frames": 4000, "simulation.burn_in": 60000, "checkpoint.interval": 2}
+CLOSED_FORM = {"simulation.neurons": 1000, "simulation.frames": 4000, "simulation.burn_in": 120000, "checkpoint.interval": 2}
 # On the other's data. As many steps as there are records of the loss, so that the last one in the log is that of the last step.
 ADAM = {"training.method": "adam", "training.steps": 1000, "training.batch_size": 8, "checkpoint.interval": 1}
 # Queries of the dashboard that a run without a GPU has no answer to.
@@ -523,9 +523,10 @@ class BadInput(unittest.TestCase):
             self.expect_done(run)
 
     def test_a_storm_of_requests_changes_nothing(self):
-        calm = self.launch("calm", self.LONGER)
+        keys = dict(self.LONGER, **{"checkpoint.interval": 0.1})  # so that many come while one is written
+        calm = self.launch("calm", keys)
         self.expect_done(calm)
-        run = self.launch("storm", self.LONGER, self.SERVED)
+        run = self.launch("storm", keys, self.SERVED)
         url = urllib.parse.urlparse(run.url("/metrics"))
         served, wrong = [], []
 
@@ -552,6 +553,8 @@ class BadInput(unittest.TestCase):
         self.expect_done(run)
         self.assertEqual(wrong, [])
         self.assertGreater(len(served), 0)
+        self.assertGreater(run.metrics()["checkpoints"]["saved"], 0)
+        self.assertEqual(run.metrics()["checkpoints"]["failures"], 0)
         self.assertEqual([file.name for file in run.model()], ["common.h5", "shard_r0000_of_0001.h5"])
         for own, other in zip(run.model(), calm.model()):
             same = subprocess.run(["h5diff", own, other], capture_output=True, text=True)  # all arrays, exactly

@@ -44,6 +44,7 @@ struct Trained {
   SignalGnn model;
   LossHistory history;
   std::size_t operations;
+  double gradient_norm;  ///< of the last step
 };
 
 Trained train(Device& device, Communicator& world, int replicas, at::ScalarType type,
@@ -52,8 +53,10 @@ Trained train(Device& device, Communicator& world, int replicas, at::ScalarType 
   const RowPartition partition(kNeurons, grid.shards());
   AdamTrainer trainer(device, grid, Assembly().data(partition, grid.shard()),
                       random_network(partition, grid.shard(), type), config, 7);
-  train_unattended(trainer);
-  return {trainer.model().to(at::kCPU), trainer.history(), trainer.recorded_operations()};
+  ScriptedControl control([](auto) { return Wish::go_on; });
+  trainer.train(control, {});
+  return {trainer.model().to(at::kCPU), trainer.history(), trainer.recorded_operations(),
+          control.measures().at("gradient_norm/").back()};
 }
 
 void expect_near(const SignalGnn& a, const SignalGnn& b, double tolerance) {
@@ -89,6 +92,7 @@ TEST_P(TrainingOnDevice, IsThatOfTheHost) {
   expect_near(device_s.model, host_s.model, 1e-9);
   EXPECT_EQ(device_s.history.step, host_s.history.step);
   EXPECT_THAT(device_s.history.total, testing::Pointwise(testing::DoubleNear(1e-9), host_s.history.total));
+  EXPECT_NEAR(device_s.gradient_norm, host_s.gradient_norm, 1e-9 * host_s.gradient_norm);
   EXPECT_GT(device_s.operations, 20U);
 }
 

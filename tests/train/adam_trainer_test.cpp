@@ -204,8 +204,7 @@ TEST_F(AdamTraining, TellsWhatItFinds) {
   EXPECT_EQ(found.at("loss/psi_monotone"), training.history().psi_monotone);
   const std::vector<double>& norms = found.at("gradient_norm/");
   ASSERT_EQ(norms.size(), 5U);
-  EXPECT_EQ(norms[0], 0) << "of the step before the first";
-  for (std::size_t k = 1; k < norms.size(); ++k) EXPECT_GT(norms[k], 0);
+  for (const double norm : norms) EXPECT_GT(norm, 0);
 }
 
 TEST_F(AdamTraining, DrawsOnlyFramesThatHaveADerivative) {

@@ -82,7 +82,7 @@ class AdamTrainer final : public Trainer {
   void stage(std::int64_t first_step, std::int64_t count);
   at::Tensor look(std::int64_t count);
   void record(const at::Tensor& sums, std::int64_t count);
-  void tell(RunControl& control, double gradient_norm) const;
+  void tell(RunControl& control) const;
   void obey(Wish wish, const SaveState& save);
   std::int64_t steps_to_look(std::int64_t from) const;
   void begin_epoch();
@@ -111,6 +111,9 @@ class AdamTrainer final : public Trainer {
   std::unique_ptr<RecordedWork> recorded_;  ///< one step, after another one
   WorkCount work_of_step_;                  ///< as it was counted in the recording
   Traffic traffic_of_step_;
+  StepGradient recorded_gradient_;  ///< on a GPU: where each replay leaves its gradient
+  StepGradient gradient_;           ///< of the last step
+  double gradient_norm_ = 0;        ///< of the last step that was recorded in the history
   std::int64_t steps_done_ = 0;
   std::int64_t rewinds_ = 0;
   bool has_state_ = false;  ///< one of this course was saved, or resumed from

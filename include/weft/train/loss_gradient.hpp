@@ -20,30 +20,29 @@ struct Losses {
   double total() const { return data + phi_zero + psi_monotone; }
 };
 
-/// What a step sums over all ranks for the host to look at: three losses, the square of a gradient's norm,
-/// then votes.
-constexpr std::int64_t kStepSums = 4 + Votes::kCount;
+/// What a step sums over all ranks for the host to look at: three losses, then votes.
+constexpr std::int64_t kStepSums = 3 + Votes::kCount;
 
 /// The losses of steps: `sums` is (steps x kStepSums), or (kStepSums) of one step, as StepGradient has them.
 /// Local.
 std::vector<Losses> losses_in(const at::Tensor& sums);
-/// The Euclidean norm of the gradient, over all parameters, of the step before the last of these; 0 where
-/// there was none. Terms of W alone (l1, l2) are left out. Local.
-double gradient_norm_in(const at::Tensor& sums);
 /// The votes of all ranks at the last of these steps. Local.
 Votes votes_in(const at::Tensor& sums);
 
 /// The gradient of one batch, on the model's device. W's is kept as its factors: dL/dW = sum_b g[b]
 /// psi_values[b]' off the diagonal.
 struct StepGradient {
-  at::Tensor sums;       ///< (kStepSums) float64: data, phi_zero, psi_monotone; the square of the norm of the
-                         ///< call before; the votes of all ranks
-  at::Tensor psi;        ///< as Mlp::parameters, the same on every rank
-  at::Tensor phi;        ///< as Mlp::parameters, the same on every rank
-  at::Tensor embedding;  ///< (rows x 2), of this shard
-  at::Tensor g;          ///< (B x rows), of this shard, all replicas' frames
+  at::Tensor sums;        ///< (kStepSums) float64: data, phi_zero, psi_monotone; the votes of all ranks
+  at::Tensor psi;         ///< as Mlp::parameters, the same on every rank
+  at::Tensor phi;         ///< as Mlp::parameters, the same on every rank
+  at::Tensor embedding;   ///< (rows x 2), of this shard
+  at::Tensor g;           ///< (B x rows), of this shard, all replicas' frames
   at::Tensor psi_values;  ///< (B x N), all replicas' frames
 };
+
+/// The Euclidean norm of a gradient over all parameters. Terms of W alone (l1, l2) are left out. To be asked
+/// for now and then: the host waits for it. @collective over the grid.
+double gradient_norm(const ProcessGrid& grid, const SignalGnn& model, const StepGradient& gradient);
 
 /// Loss and gradient of the published training (Allier et al. 2026; its code at 995d621: un-squared norms),
 /// computed densely: psi on the neurons, one product with W, no edge list.
@@ -54,7 +53,7 @@ struct StepGradient {
 /// The gradient of a norm at 0 is 0. Terms of W alone (l1, l2) belong to ConnectivityOptimizer.
 /// Collectives of a call: an all-gather of psi's values and a reduce-scatter of dL/dpsi over the rows, one
 /// all-reduce of all that is small over all ranks, and with replicas an all-gather of W's gradient factors
-/// over them. On a GPU the host looks at no number. The norm of a gradient comes with the next call's sums.
+/// over them. On a GPU the host looks at no number.
 class LossGradient {
  public:
   LossGradient(const ProcessGrid& grid, const LossConfig& weights, double delta);
@@ -81,14 +80,10 @@ class LossGradient {
   at::Tensor gather_rows(const at::Tensor& own, const RowPartition& partition, at::Tensor& extra) const;
   at::Tensor scatter_rows(const at::Tensor& all, const RowPartition& partition, int shard) const;
   void gather_replicas(StepGradient& gradient) const;
-  void keep_squares(const SignalGnn& model, const StepGradient& gradient);
 
   const ProcessGrid& grid_;
   LossConfig weights_;
   double delta_;
-  /// This rank's part of the square of the norm of the last gradient, one number: it is known only after the
-  /// all-reduce, and travels with the next.
-  at::Tensor squares_;
 };
 
 }  // namespace weft
