@@ -8,7 +8,9 @@
 #   --network     how the machines reach each other; Open MPI and NCCL choose by themselves without it
 #   --interface   the Ethernet interface of it, as `ip addr` names it: eth0
 #   --dry-run     prints the command and starts nothing
-# Environment: WEFT, the program; build/release/weft of this checkout without it. What is set of the variables below stays as it is.
+# Environment: WEFT, the program; build/release/weft of this checkout without it. Where it is the weft.sh of a bundle
+# (deploy/bundle.sh), that bundle's Open MPI is used on all machines, and WEFT_LIBTORCH has to be set. What is set of the variables
+# below stays as it is.
 # Exit code: that of weft or of mpirun; 2 for a mistake, in one line, before anything is started.
 set -euo pipefail
 
@@ -21,6 +23,9 @@ refuse() {
 hosts='' ranks='' network='' interface='' dry_run=''
 arguments=()
 while [ $# -gt 0 ]; do
+  case $1 in
+    --hosts=* | --ranks-per-node=* | --network=* | --interface=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+  esac
   case $1 in
     --hosts | --ranks-per-node | --network | --interface)
       [ $# -ge 2 ] || refuse "$1 has no value; $usage"
@@ -47,6 +52,10 @@ config=${arguments[0]}
 [ -z "$interface" ] || [ -e "/sys/class/net/$interface" ] || refuse "--interface: this machine has no interface '$interface'; one that all machines reach each other by was expected; list them with: ip -brief link"
 weft=${WEFT:-$(dirname "$(dirname "$(realpath "${BASH_SOURCE[0]}")")")/build/release/weft}
 [ -x "$weft" ] || refuse "WEFT: $weft is no program; build Weft (launch/run.sh), or set WEFT to the program"
+bundle=$(dirname "$(realpath "$weft")")
+[ -f "$bundle/env.sh" ] && [ -x "$bundle/bin/mpirun" ] && [ -x "$bundle/bin/orted" ] || bundle=''
+# shellcheck source=/dev/null
+[ -z "$bundle" ] || source "$bundle/env.sh" || exit 2
 
 [ -n "$hosts" ] || refuse "--hosts is missing; a file with a line like 'node1 slots=4' for each machine was expected; write one, or use launch/run.sh on one machine"
 [ -f "$hosts" ] || refuse "--hosts: there is no file $hosts; one with a line like 'node1 slots=4' for each machine was expected; check the path"
@@ -61,7 +70,7 @@ while read -r name rest || [ -n "$name" ]; do
   slots=${BASH_REMATCH[1]}
   [[ $slots =~ ^[1-9][0-9]*$ ]] || refuse "$place: slots is '$slots'; a whole number above 0 was expected; write slots=$ranks"
   [ "$slots" -ge "$ranks" ] || refuse "$place: $name has $slots slots for $ranks ranks; at least as many slots as ranks were expected; lower --ranks-per-node, or raise slots if the machine has as many GPUs"
-  getent hosts "$name" >/dev/null || refuse "$place: no machine is known by the name '$name'; one that this machine can resolve was expected; check it with: getent hosts $name"
+  getent ahosts "$name" >/dev/null || refuse "$place: no machine is known by the name '$name'; one that this machine can resolve was expected; check it with: getent ahosts $name"
   nodes=$((nodes + 1))
 done <"$hosts"
 [ "$nodes" -gt 0 ] || refuse "--hosts: $hosts names no machine; a line like 'node1 slots=$ranks' for each was expected; add them"
@@ -69,14 +78,23 @@ done <"$hosts"
 # The ranks of a machine are shared out over its NUMA domains and each stays on its own, with the memory beside it. Which GPU a rank
 # takes Weft decides itself, so that CUDA_VISIBLE_DEVICES stays as it is: ranks have to see all GPUs of a machine, or one each.
 start=(mpirun --quiet --hostfile "$hosts" -n $((nodes * ranks)) --map-by "ppr:$ranks:node" --bind-to numa:overload-allowed)
+if [ -n "$bundle" ]; then
+  # mpirun tells the other machines OPAL_PREFIX, OPAL_LIBDIR, PATH and LD_LIBRARY_PATH; its daemon there needs the rest of env.sh too.
+  agent="env"
+  for name in OPAL_PKGLIBDIR OPAL_BINDIR OPAL_PKGDATADIR OPAL_SYSCONFDIR PMIX_PREFIX PMIX_PKGLIBDIR HWLOC_PLUGINS_PATH UCX_MODULE_DIR; do
+    agent+=" $name=${!name}"
+  done
+  start+=(--prefix "$bundle" --mca orte_launch_agent "$agent orted")
+fi
 
 # export_to_ranks NAME VALUE: unless the user has set it.
 export_to_ranks() {
   [ -n "${!1:-}" ] || start+=(-x "$1=$2")
 }
 # mpirun takes the environment to other machines only where it is told to. NCCL_IB_HCA, for one, says which InfiniBand adapters NCCL
-# takes (all without it), UCX_NET_DEVICES the same of UCX; OMP_NUM_THREADS is the threads of a rank (its share of the cores without it).
-for name in OMP_NUM_THREADS ${!NCCL_@} ${!UCX_@}; do
+# takes (all without it), UCX_NET_DEVICES the same of UCX; OMP_NUM_THREADS is the threads of a rank (its share of the cores without it);
+# WEFT_LIBTORCH is where a bundle finds LibTorch.
+for name in OMP_NUM_THREADS WEFT_LIBTORCH ${!NCCL_@} ${!UCX_@}; do
   [ -z "${!name:-}" ] || start+=(-x "$name=${!name}")
 done
 # NCCL says what is wrong; INFO shows which network it took.
@@ -106,6 +124,7 @@ fi
 
 command=("${start[@]}" "$weft" run "${arguments[@]}")
 if [ -n "$dry_run" ]; then
+  [ -z "$bundle" ] || printf '. %q && ' "$bundle/env.sh"
   printf '%q ' "${command[@]}"
   echo
   exit 0

@@ -3,6 +3,7 @@
 # Rank 0 alone serves /healthz and /readyz. Where nobody listens at PORT (9464 unless told) the container waits for ranks or
 # has other ranks than 0: it is alive, and ready, for mpirun finds only workers that are.
 # Exit code: 0 yes, 1 no, 2 a mistake in the arguments.
+# Environment: WEFT_PROBE_PATIENCE_S, how long an answer may take, 5 unless told; less than timeoutSeconds of the probe.
 set -euo pipefail
 
 usage="usage: probe.sh live|ready [PORT]"

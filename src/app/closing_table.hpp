@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "weft/app/stages.hpp"
 #include "weft/comm/traffic.hpp"
 #include "weft/core/phase.hpp"
 
@@ -22,5 +23,13 @@ struct MachineLimits {
 /// up. Local.
 std::vector<std::string> closing_table(std::span<const PhaseTime> phases, const Traffic& traffic,
                                        const std::optional<MachineLimits>& limits);
+
+/// What this machine gives, by a third of a second of work; nothing where the run was too short for that to
+/// be worth it, where there is not enough memory for it, or where it fails. All ranks measure at once, as
+/// they share what they have. @collective
+std::optional<MachineLimits> measure_limits(const StageContext& context);
+
+/// Writes the table of what the process has done so far to the log. Local.
+void log_where_time_went(const std::optional<MachineLimits>& limits);
 
 }  // namespace weft

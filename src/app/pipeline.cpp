@@ -11,19 +11,15 @@
 #include <nlohmann/json.hpp>
 
 #include "weft/comm/sums.hpp"
-#include "weft/comm/traffic.hpp"
 #include "weft/config/schema.hpp"
 #include "weft/core/error.hpp"
 #include "weft/core/log.hpp"
-#include "weft/core/phase.hpp"
 #include "weft/core/version.hpp"
 #include "weft/io/checkpoint.hpp"
 #include "weft/io/dataset.hpp"
 #include "weft/io/files.hpp"
-#include "weft/model/machine_speed.hpp"
 #include "weft/ops/host_name.hpp"
 
-#include "app/closing_table.hpp"
 #include "app/gpu_check.hpp"
 #include "app/training.hpp"
 
@@ -207,19 +203,21 @@ void stop_before(const StageContext& context, Stage stage) {
 }
 
 /// Where all ranks are. @collective
-std::vector<RankSeat> gather_places(const StageContext& context) {
-  const bool on_host = context.device.is_host();
-  const DeviceDescription device = on_host ? DeviceDescription() : context.device.description();
-  std::vector<RankSeat> places;
+std::vector<RankSeat> gather_seats(const StageContext& context) {
+  DeviceDescription device;
+  collectively(context.world, [&] {
+    if (!context.device.is_host()) device = context.device.description();
+  });
   const auto hosts = gather_texts(context.world, host_name());
   const auto gpus = gather_texts(context.world, device.name);
   const auto uuids = gather_texts(context.world, device.uuid);
+  std::vector<RankSeat> seats;
   for (std::size_t rank = 0; rank < hosts.size(); ++rank)
-    places.push_back({hosts[rank], gpus[rank], uuids[rank]});
-  return places;
+    seats.push_back({hosts[rank], gpus[rank], uuids[rank]});
+  return seats;
 }
 
-RunDescription describe_run(const StageContext& context, std::vector<RankSeat> places) {
+RunDescription describe_run(const StageContext& context, std::vector<RankSeat> seats) {
   const Config& config = context.config;
   const char* const job = std::getenv("SLURM_JOB_ID");
   return {config.name,
@@ -228,7 +226,7 @@ RunDescription describe_run(const StageContext& context, std::vector<RankSeat> p
           std::filesystem::absolute(context.folder.path).lexically_normal().string(),
           job == nullptr ? "" : job,
           config.checkpoint.interval,
-          std::move(places)};
+          std::move(seats)};
 }
 
 /// A GPU's memory is asked for so seldom that no step feels it.
@@ -242,17 +240,22 @@ ProgressSink with_device_memory(ProgressSink sink, const Device& device, RunMetr
     const auto now = std::chrono::steady_clock::now();
     if (now < next) return;
     next = now + kDeviceInterval;
-    const DeviceDescription description = device.description();
-    metrics.device_memory(description.total_bytes - description.free_bytes, description.total_bytes);
+    try {
+      const DeviceDescription found = device.description();
+      metrics.device_memory(found.total_bytes - found.free_bytes, found.total_bytes);
+    } catch (const UserError&) {  // a device that fails is heard of by those who compute on it
+    }
   };
 }
 
 /// Where somebody wants them, which rank 0 knows. @collective
 void show_metrics(StageContext& context, const RunView& view, std::optional<MetricsService>& service) {
-  std::vector<RankSeat> places = gather_places(context);
+  const bool asked = context.world.rank() == 0 && view.options.wanted();
+  if (sum_over(context.world, asked ? 1.0 : 0.0) == 0) return;
+  std::vector<RankSeat> seats = gather_seats(context);
   collectively(context.world, [&] {
-    if (context.world.rank() != 0 || !view.options.wanted()) return;
-    service.emplace(view.options, describe_run(context, std::move(places)), view.board);
+    if (!asked) return;
+    service.emplace(view.options, describe_run(context, std::move(seats)), view.board);
     context.metrics = &service->metrics();
     if (!context.device.is_host())
       context.progress = with_device_memory(std::move(context.progress), context.device, *context.metrics);
@@ -271,31 +274,6 @@ void run_stages(const StageContext& context, const Request& request, const Work&
       log_info("{}: complete for this config, skipped", stage_name(stage));
     }
   }
-}
-
-/// To measure what the machine can do takes about half a second: a run that is over sooner than this is not
-/// made longer for it [s].
-constexpr double kWorthMeasuring = 60;
-
-/// All ranks measure at once, as they share what they have. @collective
-std::optional<MachineLimits> measure_limits(const StageContext& context, double seconds) {
-  if (sum_over(context.world, seconds > kWorthMeasuring ? 1.0 : 0.0) == 0) return std::nullopt;
-  MachineLimits limits;
-  context.world.barrier();
-  limits.flops_per_second = measure_products(context.device, c10::ScalarType::Float);
-  context.world.barrier();
-  limits.bytes_per_second = measure_memory(context.device);
-  return limits;
-}
-
-/// @collective
-void close_log(const StageContext& context) {
-  const std::vector<PhaseTime> phases = phase_times();
-  const Traffic moved = traffic();
-  double seconds = 0;
-  for (const PhaseTime& phase : phases) seconds += phase.seconds;
-  const std::optional<MachineLimits> limits = measure_limits(context, seconds);
-  for (const std::string& line : closing_table(phases, moved, limits)) log_info("{}", line);
 }
 
 }  // namespace
@@ -370,13 +348,7 @@ void run_pipeline(StageContext context, const Request& request, const RunView& v
            context.folder.path.string());
   for (const std::string& line : devices) log_info("{}", line);
   show_metrics(context, view, hold.metrics);
-  try {
-    run_stages(context, request, work);
-  } catch (const Stopped&) {
-    close_log(context);
-    throw;
-  }
-  close_log(context);
+  run_stages(context, request, work);
 }
 
 void check_verdict(Communicator& world, const RunFolder& folder) {

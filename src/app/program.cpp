@@ -34,6 +34,8 @@
 #include "weft/ops/run_lock.hpp"
 #include "weft/ops/stop_request.hpp"
 
+#include "app/closing_table.hpp"
+
 namespace weft {
 namespace {
 
@@ -156,9 +158,18 @@ void run_stages(const MpiSession& session, Communicator& control, const CommandL
   ProgressLine progress(line.log_format == LogFormat::json ? ProgressLine::in_log()
                                                            : ProgressLine::on_stderr());
   const bool shows = world.rank() == 0 && line.log_level <= LogLevel::info;
-  run_pipeline({device, world, config, folder, threads, shows ? progress.sink() : ProgressSink(), *stop,
-                nullptr, chosen.why_host},
-               line.request, {line.metrics, board}, hold);
+  const StageContext context{device, world,   config,
+                             folder, threads, shows ? progress.sink() : ProgressSink(),
+                             *stop,  nullptr, chosen.why_host};
+  try {
+    run_pipeline(context, line.request, {line.metrics, board}, hold);
+  } catch (const Stopped&) {
+    progress.finish();
+    log_where_time_went(std::nullopt);  // there may be no time left to measure anything
+    throw;
+  }
+  progress.finish();
+  log_where_time_went(measure_limits(context));
   if (world.rank() == 0 && line.request.last == Stage::report) print(summary(folder));
   if (line.request.covers(Stage::train) || line.request.covers(Stage::evaluate)) check_verdict(world, folder);
 }
@@ -237,6 +248,7 @@ Failure failure_of(const CommandLine& line) {
 }
 
 int run_under_mpi(int& argc, char**& argv, const CommandLine& line) {
+  set_log_style({0, 1, line.log_format});
   if (const auto refused = refused_launch()) return *refused;
   std::optional<StopRequest> stop;  // to the very end: a signal that comes late must not kill a rank
   RunHold hold;                     // likewise the lock: where this rank has failed, others may still write

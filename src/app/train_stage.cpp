@@ -72,6 +72,7 @@ void train_to_the_end(const StageContext& context, Trainer& trainer, StageContro
       const Checkpoint state = open_together(context.world, good);
       if (!trainer.rewind(state))
         throw DivergedError(fmt::format("{}; the last good checkpoint is {}", error.what(), good.string()));
+      control.progress({"train", trainer.steps_done(), context.config.training.steps, "steps", ""});
       if (saver != nullptr) saver->continue_from(state.info());
       if (context.world.rank() == 0)
         log_warning("{}; goes on from {} in smaller steps", error.what(), good.string());
@@ -164,7 +165,8 @@ LoopTime train_stage(const StageContext& context, StageControl& control, const s
     control.save(info, arrays);
   };
   const bool counts_steps = config.training.method == TrainingMethod::adam;
-  if (counts_steps) control.progress({"train", first_step, config.training.steps, "steps", ""});
+  control.progress(counts_steps ? Progress{"train", first_step, config.training.steps, "steps", ""}
+                                : Progress{"train", 0, 1, "GFLOP", ""});
   const auto start = std::chrono::steady_clock::now();
   train_to_the_end(context, *trainer, control, saver ? &*saver : nullptr, save);
   const LoopTime time{seconds_since(start), counts_steps ? trainer->steps_done() - first_step : 0};

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "weft/core/wall_clock.hpp"
+
 #include "heartbeat_judge.hpp"
 
 namespace weft {
@@ -33,10 +35,6 @@ Message message_of(const Sign& sign, int rank) {
 Sign sign_of(const Message& message) {
   const auto section = static_cast<Section>(std::clamp(message.section, 0, kSections - 1));
   return {message.text.data(), message.step, section, message.seconds, message.own_seconds, message.memory};
-}
-
-double seconds_since_1970() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 /// Tells how much time passed from one look to the next.

@@ -83,6 +83,15 @@ void set_format(spdlog::logger& logger, const std::string& pattern) {
   }
 }
 
+std::shared_ptr<spdlog::logger> terminal_logger(LogLevel level) {
+  const LogStyle& style = outputs().style;
+  auto logger =
+      std::make_shared<spdlog::logger>("terminal", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  set_format(*logger, style.ranks == 1 ? "%v" : fmt::format("[rank {}] %v", style.rank));
+  logger->set_level(spdlog_level(level));
+  return logger;
+}
+
 }  // namespace
 
 void log(LogLevel level, std::string_view line) {
@@ -93,14 +102,7 @@ void log(LogLevel level, std::string_view line) {
 
 void set_log_style(const LogStyle& style) { outputs().style = style; }
 
-void log_to_terminal(LogLevel level) {
-  const LogStyle& style = outputs().style;
-  auto logger =
-      std::make_shared<spdlog::logger>("terminal", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  set_format(*logger, style.ranks == 1 ? "%v" : fmt::format("[rank {}] %v", style.rank));
-  logger->set_level(spdlog_level(level));
-  outputs().terminal = std::move(logger);
-}
+void log_to_terminal(LogLevel level) { outputs().terminal = terminal_logger(level); }
 
 void log_to_file(const std::filesystem::path& path) {
   try {
@@ -117,8 +119,7 @@ void log_to_file(const std::filesystem::path& path) {
 
 void log_failure(const std::string& reason) {
   if (outputs().style.format == LogFormat::json) {
-    log_to_terminal(LogLevel::error);
-    outputs().terminal->error(reason);
+    terminal_logger(LogLevel::error)->error(reason);
   } else {
     std::fputs(fmt::format("weft: {}\n", reason).c_str(), stderr);
   }

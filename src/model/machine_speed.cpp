@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kRounds = 4;
 constexpr std::int64_t kProductSize = 2048;
-constexpr std::int64_t kNumbers = std::int64_t{1} << 26;
+constexpr std::int64_t kNumbers = std::int64_t{1} << 25;
 
 /// The best of a few rounds.
 double seconds_of(Device& device, const std::function<void()>& work) {

@@ -39,13 +39,16 @@ int task_count(const char* variable, std::string_view text) {
 
 void check_direct_launch(const EnvironmentLookup& lookup) {
   if (lookup("SLURM_STEP_ID") == nullptr || lookup("SLURM_NODELIST") == nullptr) return;
-  if (lookup("PMIX_RANK") != nullptr || lookup(kMpirunSize) != nullptr) return;
+  for (const char* const variable : {kMpirunSize, "PMIX_RANK", "PMI_RANK", "PMI_FD"})
+    if (lookup(variable) != nullptr) return;
   const char* const tasks = lookup(kStepTasks);
-  throw UserError({"srun", fmt::format("{} tasks started without PMIx", tasks == nullptr ? "unknown" : tasks),
-                   "PMIx, by which the ranks find each other",
-                   fmt::format("start with `srun --mpi=pmix` or `mpirun -n {}`; to run as one process, unset "
-                               "SLURM_STEP_ID",
-                               tasks == nullptr ? "N" : tasks)});
+  throw UserError(
+      {"srun",
+       fmt::format("{} started without PMIx", tasks == nullptr ? "tasks" : fmt::format("{} tasks", tasks)),
+       "PMIx, by which the ranks find each other",
+       fmt::format("start with `srun --mpi=pmix` or `mpirun -n {}`; to run as one process, unset "
+                   "SLURM_STEP_ID",
+                   tasks == nullptr ? "N" : tasks)});
 }
 
 bool speaks_for_all_tasks(const EnvironmentLookup& lookup) {

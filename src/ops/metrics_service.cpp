@@ -1,6 +1,7 @@
 #include "weft/ops/metrics_service.hpp"
 
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -34,19 +35,34 @@ class Kept {
  public:
   explicit Kept(std::function<std::string()> make) : make_(std::move(make)) {}
 
+  /// Whoever comes while a new one is being made gets the old one, but for the very first.
   std::string text() {
+    const std::unique_lock making(making_, std::try_to_lock);
+    if (!making && is_made()) return last();
+    if (making && is_fresh()) return last();
+    std::string text = make_();
     const std::lock_guard lock(mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    if (text_.empty() || now - made_at_ > kFreshFor) {
-      text_ = make_();
-      made_at_ = now;
-    }
-    return text_;
+    made_at_ = std::chrono::steady_clock::now();
+    return text_ = std::move(text);
   }
 
  private:
+  bool is_made() const {
+    const std::lock_guard lock(mutex_);
+    return !text_.empty();
+  }
+  bool is_fresh() const {
+    const std::lock_guard lock(mutex_);
+    return !text_.empty() && std::chrono::steady_clock::now() - made_at_ <= kFreshFor;
+  }
+  std::string last() const {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
   std::function<std::string()> make_;
-  std::mutex mutex_;
+  std::mutex making_;
+  mutable std::mutex mutex_;  ///< of what follows
   std::string text_;
   std::chrono::steady_clock::time_point made_at_;
 };
@@ -69,12 +85,14 @@ std::filesystem::path url_file(const std::string& folder) {
   return std::filesystem::path(folder) / "log" / "metrics.url";
 }
 
-/// Does it, or warns.
-void try_to(const char* what, const std::function<void()>& work) {
+/// Does it, or warns. False where it could not.
+bool try_to(const char* what, const std::function<void()>& work) {
   try {
     work();
-  } catch (const UserError& error) {
-    log_warning("{}: {}; the run goes on", what, error.what());
+    return true;
+  } catch (const std::exception& error) {
+    log_warning("{}: {}; no run fails for its metrics", what, error.what());
+    return false;
   }
 }
 
@@ -91,32 +109,35 @@ int push_to(const std::string& url, const std::string& run, std::shared_ptr<prom
 MetricsService::MetricsService(MetricsOptions options, RunDescription run,
                                std::shared_ptr<const RankBoard> board)
     : options_(std::move(options)), run_(std::move(run)), metrics_(run_, std::move(board)) {
-  if (options_.port) try_to("metrics are not served", [this] { serve(); });
+  if (!options_.port || try_to("metrics are not served", [this] { serve(); })) return;
+  leave_list();  // on which an earlier run may be, that failed
+}
+
+void MetricsService::leave_list() const {
+  if (options_.targets.empty()) return;
+  try_to("this run stays on the list of targets", [this] { remove_target(options_.targets, run_.folder); });
 }
 
 void MetricsService::serve() {
   server_.emplace(options_.address, *options_.port, pages_of(metrics_));
-  const std::string url = fmt::format("http://{}:{}/metrics", options_.address, server_->port());
+  const std::string host = options_.address == "0.0.0.0" ? host_name() : options_.address;
+  const std::string url = fmt::format("http://{}:{}/metrics", host, server_->port());
   log_info("metrics: {}", url);
   try_to("where metrics are served is not noted",
          [&] { write_text_atomically(url_file(run_.folder), url + "\n"); });
   if (options_.targets.empty()) return;
-  const std::string host = options_.address == "0.0.0.0" ? host_name() : options_.address;
   try_to("this run is not on the list of targets", [&] {
     add_target(options_.targets, {fmt::format("{}:{}", host, server_->port()), run_.name, run_.folder});
   });
 }
 
 void MetricsService::end(int exit_code) {
-  const bool served = server_.has_value();
   server_.reset();
   metrics_.ended(exit_code);
-  if (!options_.push.empty()) push();
-  if (!served) return;
+  if (!options_.push.empty()) try_to("metrics are not pushed", [this] { push(); });
   std::error_code ignored;  // a note that stays misleads nobody for long
   std::filesystem::remove(url_file(run_.folder), ignored);
-  if (options_.targets.empty() || (exit_code != 0 && exit_code != kStopped)) return;
-  try_to("this run stays on the list of targets", [&] { remove_target(options_.targets, run_.folder); });
+  if (exit_code == 0 || exit_code == kStopped) leave_list();
 }
 
 /// On a thread that is left to itself where the gateway does not answer.
@@ -125,7 +146,11 @@ void MetricsService::push() const {
   std::future<int> status = answer->get_future();
   const SignalsBlocked blocked;
   std::thread([answer, url = options_.push, run = run_.name, what = metrics_.collectable()] {
-    answer->set_value(push_to(url, run, what));
+    try {
+      answer->set_value(push_to(url, run, what));
+    } catch (...) {
+      answer->set_exception(std::current_exception());
+    }
   }).detach();
   if (status.wait_for(kPushPatience) != std::future_status::ready) {
     log_warning("metrics are not pushed: {} does not answer", options_.push);

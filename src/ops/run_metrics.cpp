@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include <nlohmann/json.hpp>
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
@@ -20,6 +21,7 @@
 #include "weft/core/phase.hpp"
 #include "weft/core/section.hpp"
 #include "weft/core/version.hpp"
+#include "weft/core/wall_clock.hpp"
 #include "weft/io/hdf5.hpp"
 
 namespace weft {
@@ -33,8 +35,30 @@ using prometheus::Labels;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-double seconds_since_1970() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+const double process_began = seconds_since_1970();  // static objects are made as it begins
+
+/// What labels may hold: bytes that are no UTF-8, as a file's name may have, are replaced.
+std::string as_label(const std::string& text) {
+  const std::string quoted =
+      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json::parse(quoted).get<std::string>();
+}
+
+RunDescription with_labels(RunDescription run) {
+  for (std::string* text : {&run.name, &run.method, &run.config_hash, &run.folder, &run.job})
+    *text = as_label(*text);
+  for (RankSeat& seat : run.ranks)
+    for (std::string* text : {&seat.host, &seat.gpu, &seat.uuid}) *text = as_label(*text);
+  return run;
+}
+
+/// HDF5 and MPI are the main thread's.
+Labels build_labels() {
+  const BuildInfo build = build_info();
+  return {{"version", std::string(build.version)}, {"commit", std::string(build.commit)},
+          {"torch", std::string(build.torch)},     {"mpi", as_label(mpi_library_version())},
+          {"hdf5", hdf5::library_version()},       {"cuda", std::string(build.cuda)},
+          {"nccl", std::string(build.nccl)}};
 }
 
 /// From a tenth of a millisecond to minutes.
@@ -77,7 +101,7 @@ class LookedUp {
 class RunMetrics::Impl final : public prometheus::Collectable {
  public:
   Impl(RunDescription run, std::shared_ptr<const RankBoard> board)
-      : run_(std::move(run)), board_(std::move(board)) {}
+      : run_(with_labels(std::move(run))), board_(std::move(board)) {}
 
   void progress(const Progress& progress);
   void measured(const Measure& measure);
@@ -110,7 +134,7 @@ class RunMetrics::Impl final : public prometheus::Collectable {
 
   RunDescription run_;
   std::shared_ptr<const RankBoard> board_;
-  double began_ = seconds_since_1970();
+  Labels build_ = build_labels();
   std::atomic<int> exit_code_ = -1;  ///< negative while the run lasts
   std::atomic<bool> ready_ = false;
   std::atomic<std::int64_t> device_used_ = 0;
@@ -165,22 +189,19 @@ void RunMetrics::Impl::progress(const Progress& progress) {
   const Labels labels{{"stage", progress.stage}, {"unit", progress.unit}};
   done_.Add(labels).Set(static_cast<double>(progress.done));
   goal_.Add(labels).Set(static_cast<double>(progress.total));
-  if (progress.stage == "train" && progress.done > 0) ready_ = true;
-  if (progress.unit == "steps") count_steps(progress);
+  if (last_ && last_->stage == progress.stage && progress.done > last_->done) count_steps(progress);
+  last_ = Last{progress.stage, progress.done, std::chrono::steady_clock::now()};
 }
 
+/// Of what was done since the last report.
 void RunMetrics::Impl::count_steps(const Progress& progress) {
-  const auto now = std::chrono::steady_clock::now();
-  const bool goes_on = last_ && last_->stage == progress.stage && progress.done > last_->done;
-  if (goes_on) {
-    const std::int64_t steps = progress.done - last_->done;
-    const double seconds = std::chrono::duration<double>(now - last_->at).count();
-    if (progress.stage == "simulate") simulated_.Increment(static_cast<double>(steps));
-    if (progress.stage == "train") count_training(steps, seconds);
-  }
-  if (!last_ || last_->stage != progress.stage) last_ = Last{progress.stage, 0, {}};
-  last_->done = progress.done;
-  last_->at = now;
+  if (progress.stage == "train") ready_ = true;
+  if (progress.unit != "steps") return;
+  const std::int64_t steps = progress.done - last_->done;
+  if (progress.stage == "simulate") simulated_.Increment(static_cast<double>(steps));
+  if (progress.stage != "train") return;
+  const auto passed = std::chrono::steady_clock::now() - last_->at;
+  count_training(steps, std::chrono::duration<double>(passed).count());
 }
 
 void RunMetrics::Impl::count_training(std::int64_t steps, double seconds) {
@@ -218,16 +239,8 @@ std::vector<MetricFamily> RunMetrics::Impl::Collect() const {
 }
 
 void RunMetrics::Impl::look_up_run(std::vector<MetricFamily>& all) const {
-  const BuildInfo build = build_info();
   LookedUp("weft_build_info", "What this program was built from", MetricType::Gauge)
-      .add({{"version", std::string(build.version)},
-            {"commit", std::string(build.commit)},
-            {"torch", std::string(build.torch)},
-            {"mpi", mpi_library_version()},
-            {"hdf5", hdf5::library_version()},
-            {"cuda", std::string(build.cuda)},
-            {"nccl", std::string(build.nccl)}},
-           1)
+      .add(build_, 1)
       .move_to(all);
   LookedUp("weft_run_info", "What this run is", MetricType::Gauge)
       .add({{"name", run_.name},
@@ -239,12 +252,14 @@ void RunMetrics::Impl::look_up_run(std::vector<MetricFamily>& all) const {
            1)
       .move_to(all);
   LookedUp("weft_run_start_timestamp_seconds", "When this process began", MetricType::Gauge)
-      .add({}, began_)
+      .add({}, process_began)
       .move_to(all);
   LookedUp("weft_checkpoint_interval_seconds", "How often a checkpoint is due; 0: never", MetricType::Gauge)
       .add({}, run_.checkpoint_interval)
       .move_to(all);
-  LookedUp("weft_ready", "1 once training has begun", MetricType::Gauge).add({}, ready_ ? 1 : 0).move_to(all);
+  LookedUp("weft_ready", "Whether training has begun: 1 or 0", MetricType::Gauge)
+      .add({}, ready_ ? 1 : 0)
+      .move_to(all);
   LookedUp stages("weft_stage", "1 for the stage under way", MetricType::Gauge);
   const std::string present = exit_code_ < 0 ? whereabouts().stage : "";
   for (const char* stage : {"simulate", "train", "evaluate", "report"})

@@ -1,5 +1,7 @@
 #include "sim/simulation_engine.hpp"
 
+#include <utility>
+
 namespace weft {
 namespace {
 
@@ -98,7 +100,7 @@ std::int64_t SimulationEngine::advance(std::int64_t most) {
   }
   if (pair_) {
     pair_->replay();
-    note_traffic(traffic_of_pair_);
+    if (!std::exchange(counted_ahead_, false)) note_traffic(traffic_of_pair_);
     return 2;
   }
   const auto two_steps = [this] {
@@ -109,7 +111,7 @@ std::int64_t SimulationEngine::advance(std::int64_t most) {
   const Traffic before = traffic();
   pair_ = device_.record(two_steps);
   traffic_of_pair_ = traffic() - before;
-  note_traffic(Traffic() - traffic_of_pair_);  // nothing of it has moved yet
+  counted_ahead_ = true;
   return 2;
 }
 

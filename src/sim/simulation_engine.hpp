@@ -74,7 +74,8 @@ class SimulationEngine {
   DeviceArray<float> activity_, derivative_;
   SimulationStep step_;
   std::unique_ptr<RecordedWork> pair_;  ///< two steps, so that tanh_ is in its first order again
-  Traffic traffic_of_pair_;             ///< where its collectives are not called again
+  Traffic traffic_of_pair_;             ///< as it was counted in the recording
+  bool counted_ahead_ = false;          ///< of the first replay, by the recording
 };
 
 }  // namespace weft

@@ -6,6 +6,7 @@
 #include <limits>
 #include <new>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -108,6 +109,7 @@ struct Simulator::Impl {
   void emit(const FrameSink& sink, std::int64_t t, std::int64_t count);
 
   Communicator& shards;
+  std::string_view phase;  ///< of the steps
   SimulationConfig config;
   RowPartition partition;
   OwnNeurons own;
@@ -127,6 +129,7 @@ struct Simulator::Impl {
 Simulator::Impl::Impl(Device& device, Communicator& ranks, const SimulationConfig& simulation,
                       std::uint64_t seed, std::int64_t block_bytes)
     : shards(ranks),
+      phase(device.is_host() ? kPhaseForward : kPhaseDevice),
       config(simulation),
       partition(partition_neurons(config.neurons, shards.size())),
       own{config.neurons, GlobalRow{partition.begin(shards.rank())}, partition.size(shards.rank())},
@@ -210,7 +213,7 @@ std::int64_t Simulator::Impl::take_block(std::int64_t end) {
 }
 
 void Simulator::Impl::advance(std::int64_t last) {
-  const InPhase stepping(kPhaseForward);
+  const InPhase stepping(phase);
   const std::int64_t taken = engine->advance(last - steps);
   const double uses = static_cast<double>(taken) * static_cast<double>(entries());
   note_work({2.0 * uses * static_cast<double>(config.trajectories), uses * sizeof(float)});
@@ -218,7 +221,7 @@ void Simulator::Impl::advance(std::int64_t last) {
 }
 
 void Simulator::Impl::settle() {
-  const InPhase waiting(kPhaseDevice);
+  const InPhase waiting(phase);
   engine->settle();
 }
 
@@ -257,7 +260,10 @@ std::int64_t Simulator::Impl::first_broken(std::int64_t step, std::int64_t count
 /// Every rank throws the same error, about the earliest value that was not finite on any of them.
 void Simulator::Impl::agree_all_finite(std::int64_t first_step, std::int64_t count) {
   std::int64_t latest_negative = -kNever;
-  collectively(shards, [&] { latest_negative = -first_broken(first_step, count); });
+  collectively(shards, [&] {
+    const InPhase waiting(phase);
+    latest_negative = -first_broken(first_step, count);
+  });
   shards.all_reduce(std::span(&latest_negative, 1), Reduction::max).wait();
   if (latest_negative == -kNever) return;
   const std::int64_t step = -latest_negative / config.neurons / config.trajectories;

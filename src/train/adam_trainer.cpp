@@ -145,8 +145,8 @@ void AdamTrainer::train(RunControl& control, const SaveState& save) {
     const at::Tensor sums = look(count);
     const std::size_t recorded = history_.step.size();
     record(sums, count);
-    if (history_.step.size() > recorded) gradient_norm_ = gradient_norm(grid_, model_, gradient_);
     note_step(steps_done_);
+    if (history_.step.size() > recorded) tell_losses(control);
     tell(control);
     // A training that is complete is not stopped any more.
     if (steps_done_ < config_.steps) obey(control.decide(votes_in(sums)), save);
@@ -155,18 +155,20 @@ void AdamTrainer::train(RunControl& control, const SaveState& save) {
   require_finite_state();
 }
 
-/// Tells how far the training is, and what it has found: the losses are the newest of the history.
 void AdamTrainer::tell(RunControl& control) const {
-  const auto recent = [](const std::vector<double>& losses) { return losses.empty() ? 0 : losses.back(); };
-  const double total = recent(history_.total);
-  const std::array<Measure, 5> measures{{{"loss", "total", total},
-                                         {"loss", "data", recent(history_.data)},
-                                         {"loss", "phi_zero", recent(history_.phi_zero)},
-                                         {"loss", "psi_monotone", recent(history_.psi_monotone)},
-                                         {"gradient_norm", "", gradient_norm_}}};
-  if (!history_.total.empty()) control.measured(measures);
+  const double total = history_.total.empty() ? 0 : history_.total.back();
   control.progress(
       {"train", steps_done_, config_.steps, "steps", fmt::format("loss per neuron {:.4g}", total)});
+}
+
+/// The newest of the history. @collective over the grid
+void AdamTrainer::tell_losses(RunControl& control) const {
+  const std::array<Measure, 5> found{{{"loss", "total", history_.total.back()},
+                                      {"loss", "data", history_.data.back()},
+                                      {"loss", "phi_zero", history_.phi_zero.back()},
+                                      {"loss", "psi_monotone", history_.psi_monotone.back()},
+                                      {"gradient_norm", "", gradient_norm(grid_, model_, gradient_)}}};
+  control.measured(found);
 }
 
 /// Takes in the losses of the last so many steps.

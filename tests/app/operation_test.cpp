@@ -6,13 +6,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <nlohmann/json.hpp>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "weft/io/files.hpp"
 
+#include "support/listening_port.hpp"
 #include "support/temporary_folder.hpp"
 #include "weft_process.hpp"
 
@@ -93,33 +91,12 @@ TEST_F(Operation, AStoppedRunHasItsTableToo) {
   EXPECT_THAT(log(), HasSubstr("where the time of rank 0 went:"));
 }
 
-/// A port of 127.0.0.1 that somebody has.
-class TakenPort {
- public:
-  TakenPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(socket_, 1), 0);
-    EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    name_ = std::to_string(ntohs(address.sin_port));
-  }
-  ~TakenPort() { close(socket_); }
-  const std::string& name() const { return name_; }
-
- private:
-  int socket_;
-  std::string name_;
-};
-
 TEST_F(Operation, APortThatIsTakenStopsNoRun) {
-  const TakenPort port;
-  const ProcessResult result = run_tiny({"--metrics-port", port.name()}, 2);
+  const ListeningPort taken;
+  const std::string port = std::to_string(taken.port());
+  const ProcessResult result = run_tiny({"--metrics-port", port}, 2);
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.err,
-              ContainsRegex("metrics are not served: [^\n]*" + port.name() + "[^\n]*; the run goes on"));
+  EXPECT_THAT(result.err, ContainsRegex("metrics are not served: [^\n]*" + port + "[^\n]*; no run fails for its metrics"));
   EXPECT_TRUE(std::filesystem::exists(run() / "results" / "metrics.json"));
 }
 

@@ -94,6 +94,9 @@ def test_kubernetes():
     served = {port["name"]: port for port in service["spec"]["ports"]}
     for endpoint in monitor["spec"]["endpoints"]:
         expect(endpoint["port"] in served, f"servicemonitor.yaml: the Service has no port {endpoint['port']}")
+        names = [rule["replacement"] for rule in endpoint.get("relabelings", []) if rule["targetLabel"] == "run"]
+        expect(names == [job["metadata"]["name"]],
+               f"servicemonitor.yaml: the label run is {names}; the job's name, {job['metadata']['name']}, was expected")
     ports = {port["name"]: port["containerPort"] for port in worker.get("ports", [])}
     for port in served.values():
         target = port.get("targetPort", port["port"])

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -53,7 +54,7 @@ class MpirunScriptTest(unittest.TestCase):
         self.refuse_hosts("localhost slots=2\nlocalhost slots=two\n", "line 2", "slots is 'two'", "whole number")
         self.refuse_hosts("localhost slots=0\n", "slots is '0'")
         self.refuse_hosts("localhost slots=2\n", "2 slots for 4 ranks", "lower --ranks-per-node", ranks=4)
-        self.refuse_hosts("no-such-machine.invalid slots=2", "no-such-machine.invalid", "getent hosts")
+        self.refuse_hosts("no-such-machine.invalid slots=2", "no-such-machine.invalid", "getent ahosts")
         self.assert_refused(("--hosts", self.work / "nowhere", "--ranks-per-node", 2, TINY), "there is no file", "check the path")
         self.assert_refused(("--ranks-per-node", 2, TINY), "--hosts is missing", "launch/run.sh")
 
@@ -80,6 +81,10 @@ class MpirunScriptTest(unittest.TestCase):
         for word in ("NCCL_IB_DISABLE=1", "NCCL_SOCKET_IFNAME==lo", "tcp,vader,self", "btl_tcp_if_include"):
             self.assertIn(word, ethernet)
 
+        self.assertEqual(self.command("--network=ethernet", "--interface=lo"), ethernet)
+        self.assertEqual(self.start("--dry-run", f"--hosts={self.work}/hosts", "--ranks-per-node=2", TINY, "--resume", "must").stdout,
+                         shlex.join(plain) + " \n")
+
         infiniband = self.command("--network", "infiniband", NCCL_DEBUG="INFO", NCCL_IB_HCA="=mlx5_0", CUDA_VISIBLE_DEVICES="1,0")
         for word in ("ucx", "UCX_TLS=rc,sm,self", "NCCL_IB_DISABLE=0", "NCCL_DEBUG=INFO", "NCCL_IB_HCA==mlx5_0"):
             self.assertIn(word, infiniband)
@@ -95,6 +100,34 @@ class MpirunScriptTest(unittest.TestCase):
 
         run = self.start("--hosts", hosts, "--ranks-per-node", 2, TINY, "--set", "training.steps=none")
         self.assertEqual(run.returncode, 2, run.stderr)
+
+    def test_a_bundle(self):
+        """Its own Open MPI, here and on another machine. For that one a second daemon here stands, in a bare environment: it knows what
+        ssh would be told to start."""
+        libtorch = re.search("(?m)^WEFT_LIBTORCH:PATH=(.*)", (BUILD / "CMakeCache.txt").read_text())[1]
+        bundle = self.work / "bundle"
+        subprocess.run([SOURCE / "deploy/bundle.sh", bundle, BUILD], check=True, stdout=subprocess.DEVNULL)
+        shell = self.work / "shell"
+        shell.write_text(f'#!/bin/bash\necho "$1" >>{self.work}/reached\nshift\nexec env -i HOME="$HOME" PATH=/usr/bin:/bin bash -c "$*"\n')
+        shell.chmod(0o755)
+        hosts = self.hosts("localhost slots=1\n192.0.2.99 slots=1\n")
+        arguments = ("--hosts", hosts, "--ranks-per-node", 1, TINY, "--output", self.work / "run")
+        variables = {"WEFT": str(bundle / "weft.sh"), "WEFT_LIBTORCH": libtorch, "OMPI_MCA_plm_rsh_agent": str(shell)}
+        shown = self.start("--dry-run", *arguments, **variables).stdout
+        words = shlex.split(shown)
+        self.assertEqual(words[:4], [".", str(bundle / "env.sh"), "&&", "mpirun"])
+        self.assertEqual(words[words.index("--prefix") + 1], str(bundle))
+        self.assertIn(f"WEFT_LIBTORCH={libtorch}", words)
+
+        run = self.start(*arguments, **variables)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual((self.work / "reached").read_text(), "192.0.2.99\n")
+        self.assertIn("2 ranks x 1 threads", run.stderr)
+
+        run = self.start(*arguments, WEFT=variables["WEFT"])
+        self.assertEqual(run.returncode, 2, run.stderr)
+        self.assertEqual(len(run.stderr.splitlines()), 1, run.stderr)
+        self.assertIn("WEFT_LIBTORCH is ''", run.stderr)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -156,16 +157,18 @@ class Slurm:
                 os.waitpid(process, 0)
 
     def call(self, *command, **variables):
-        return subprocess.run([str(word) for word in command], env=self.environment | variables, cwd=self.work,
+        environment = {name: value for name, value in (self.environment | variables).items() if value is not None}
+        return subprocess.run([str(word) for word in command], env=environment, cwd=self.work,
                               capture_output=True, text=True, timeout=PATIENCE)
 
 
 class Job:
     """One that launch/slurm/weft.sbatch was submitted for."""
 
-    def __init__(self, *arguments, options=(), **variables):
+    def __init__(self, *arguments, options=(), source=None, **variables):
+        """`source`: the checkout whose script it is. Variables that are None are not set."""
         defaults = ("--gpus-per-node=0", "--ntasks-per-node=2", "--cpus-per-task=1", f"--output={slurm.work}/job-%j.out")
-        said = slurm.call("sbatch", "--parsable", *defaults, *options, SOURCE / "launch/slurm/weft.sbatch", *arguments,
+        said = slurm.call("sbatch", "--parsable", *defaults, *options, (source or SOURCE) / "launch/slurm/weft.sbatch", *arguments,
                           **{"WEFT": str(WEFT)} | variables)
         if said.returncode != 0:
             raise AssertionError(said.stderr)
@@ -181,8 +184,8 @@ class Job:
     def state(self):
         return self.field("JobState")[0]
 
-    def output(self):
-        path = slurm.work / f"job-{self.number}.out"
+    def output(self, task=None):
+        path = slurm.work / (f"job-{self.number}_{task}.out" if task else f"job-{self.number}.out")
         return path.read_text() if path.exists() else ""
 
     def wait(self):
@@ -192,12 +195,22 @@ class Job:
         return {int(code.split(":")[0]) for code in self.field("ExitCode")}
 
     def wait_for_requeue(self):
-        wait_for(f"the requeue of job {self.number}", lambda: self.field("Restarts")[0] != "0" and self.state() == "PENDING", self)
+        """Of all of its tasks, where it is an array."""
+        wait_for(f"the requeue of job {self.number}",
+                 lambda: "0" not in self.field("Restarts") and {"PENDING"} == set(self.field("JobState")), self)
 
     def go_on(self):
         """Slurm lets a job that went back into the queue wait for two minutes; a node refuses it in the second of its end."""
         time.sleep(3)
         slurm.call("scontrol", "update", f"JobId={self.number}", "StartTime=now", "TimeLimit=UNLIMITED")
+
+
+def stub(name, commands):
+    """In weft's place one that is stopped at once."""
+    path = slurm.work / name
+    path.write_text(f"#!/bin/sh\n{commands}\nexit 75\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 def weft_alone(*arguments):
@@ -277,15 +290,41 @@ class SlurmTest(unittest.TestCase):
 
     def test_does_not_come_back_where_it_gets_no_further(self):
         # In weft's place one that stops where it had stopped before.
-        weft = slurm.work / "stuck"
-        weft.write_text("#!/bin/sh\necho 'weft: stopped: train, after step 7; the same command goes on from there' >&2\nexit 75\n")
-        weft.chmod(0o755)
-        job = Job(TINY, options=("--time=60",), WEFT=str(weft))
+        weft = stub("stuck", "echo \"options: $*\"; echo 'weft: stopped: train, after step 7; the same command goes on from there' >&2")
+        job = Job(TINY, "--redo", "train", "--redo=evaluate", "--resume", "never", "--resume=never", "--set", "seed=1",
+                  options=("--time=60", "--ntasks-per-node=1"), WEFT=weft)
         job.wait_for_requeue()
         job.go_on()
         self.assertEqual(job.wait(), {75}, job.output())
         self.assertIn("would not get further", job.output())
         self.assertEqual(job.field("Restarts"), ["1"])
+        # What begins a run anew is for the first job alone.
+        anew = "--redo train --redo=evaluate --resume never --resume=never"
+        options = re.findall("(?m)^options: (.*)", job.output())
+        self.assertEqual(options, [f"run {TINY} {anew} --set seed=1", f"run {TINY} --set seed=1"])
+        self.assertEqual(re.findall("(?m)^weft.sbatch: restarted, .*: (.*) is left out$", job.output()), [anew])
+
+    def test_comes_back_only_so_often_where_its_output_does_not_tell(self):
+        def job(**variables):
+            return Job(TINY, options=("--time=60", "--ntasks-per-node=1", "--output=/dev/null"), WEFT=stub("mute", ""), **variables)
+
+        first = job()
+        first.wait_for_requeue()
+        slurm.call("scancel", first.number)
+        # sbatch hands this on to a job that was never restarted.
+        last = job(SLURM_RESTART_COUNT="20")
+        self.assertEqual(last.wait(), {75})
+        self.assertEqual(last.field("Restarts"), ["0"])
+
+    def test_the_program_of_a_checkout_whose_path_has_blanks(self):
+        checkout = slurm.work / "a check out"
+        (checkout / "launch/slurm").mkdir(parents=True)
+        (checkout / "build/release").mkdir(parents=True)
+        shutil.copy(SOURCE / "launch/slurm/weft.sbatch", checkout / "launch/slurm")
+        (checkout / "build/release/weft").symlink_to(WEFT)
+        job = Job(TINY, "--output", slurm.work / "blanks", source=checkout, WEFT=None)
+        self.assertEqual(job.wait(), {0}, job.output())
+        self.assertTrue((slurm.work / "blanks/results/metrics.json").exists())
 
     def test_without_pmix(self):
         run = slurm.call("srun", "-n", 2, "--mpi=none", WEFT, "run", TINY, "--output", slurm.work / "singletons")
@@ -297,10 +336,28 @@ class SlurmTest(unittest.TestCase):
 
     def test_a_sweep(self):
         sweep = slurm.work / "sweep.txt"
-        sweep.write_text(f"--output {slurm.work}/sweep-1 --set seed=1\n--output {slurm.work}/sweep-2 --set seed=2\n")
-        job = Job(TINY, options=("--array=1-2",), WEFT_SWEEP=str(sweep))
+        # Both are warned at once, so that one of them has the number of the array. The first number is enough unless the machine is fast.
+        for steps in (20000, 80000, 320000):
+            runs = [slurm.work / f"sweep-{steps}-{task}" for task in (1, 2)]
+            sweep.write_text("".join(f"--output {run} --set seed={seed}\n" for seed, run in enumerate(runs)))
+            job = Job(TINY, "--set", f"training.steps={steps}", "--set", "checkpoint.interval=0.5",
+                      options=("--array=1-2", "--ntasks-per-node=1", f"--output={slurm.work}/job-%A_%a.out"), WEFT_SWEEP=str(sweep))
+            wait_for("checkpoints", lambda: all((run / "checkpoints/latest").exists() for run in runs), job)
+            slurm.call("scancel", "--signal=USR1", "--batch", job.number)
+            wait_for("requeues", lambda: {"PENDING", "COMPLETED"}.issuperset(job.field("JobState")), job)
+            if all("weft: stopped: train, " in job.output(task) for task in (1, 2)):
+                break
+            slurm.call("scancel", job.number)
+        job.wait_for_requeue()
+        for task, run in enumerate(runs, 1):
+            self.assertIn(f"job {job.number}_{task} goes back into the queue", job.output(task))
+            self.assertFalse((run / "results/metrics.json").exists())
+        job.go_on()
         self.assertEqual(job.wait(), {0}, job.shown())
-        self.assertNotEqual(model_of(slurm.work / "sweep-1"), model_of(slurm.work / "sweep-2"))
+        self.assertEqual(job.field("Restarts"), ["1", "1"])
+        for task in (1, 2):
+            self.assertIn("train: goes on from", job.output(task))
+        self.assertNotEqual(*map(model_of, runs))
 
         self.assert_refused(Job(TINY, WEFT_SWEEP=str(sweep)), "no array job", "--array=1-N")
 

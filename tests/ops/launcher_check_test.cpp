@@ -21,7 +21,7 @@ TEST(DirectLaunch, ByWhateverBringsTheRanksTogetherWillDo) {
   EXPECT_NO_THROW(check_direct_launch(environment({})));
   EXPECT_NO_THROW(check_direct_launch(environment({{"SLURM_JOB_ID", "7"}, {"SLURM_NODELIST", "node1"}})))
       << "in a batch script";
-  for (const char* launcher : {"PMIX_RANK", "OMPI_COMM_WORLD_SIZE"})
+  for (const char* launcher : {"PMIX_RANK", "PMI_RANK", "PMI_FD", "OMPI_COMM_WORLD_SIZE"})
     EXPECT_NO_THROW(check_direct_launch(
         environment({{"SLURM_STEP_ID", "0"}, {"SLURM_NODELIST", "node1"}, {launcher, "1"}})));
 }

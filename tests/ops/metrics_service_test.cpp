@@ -13,6 +13,7 @@
 #include "weft/core/log.hpp"
 #include "weft/io/files.hpp"
 
+#include "support/listening_port.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace weft {
@@ -20,27 +21,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// A socket on 127.0.0.1, at any free port; what connects to it is not answered.
-class SilentPort {
- public:
-  SilentPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(listen(socket_, 5), 0);
-    EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-  }
-  ~SilentPort() { close(socket_); }
-  int port() const { return port_; }
-
- private:
-  int socket_;
-  int port_ = 0;
-};
 
 /// The answer to GET, whole.
 std::string get(const std::string& path, int port) {
@@ -95,6 +75,7 @@ TEST_F(Service, ServesMetricsAndHealth) {
   EXPECT_THAT(metrics, HasSubstr("weft_run_info{"));
   EXPECT_THAT(get("/healthz", port()), testing::StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(get("/readyz", port()), testing::StartsWith("HTTP/1.1 503"));
+  service.metrics().progress({"train", 0, 10, "steps", ""});
   service.metrics().progress({"train", 1, 10, "steps", ""});
   EXPECT_THAT(get("/readyz", port()), testing::StartsWith("HTTP/1.1 200"));
 }
@@ -123,13 +104,20 @@ TEST_F(Service, ThatFailedStaysOnTheList) {
 }
 
 TEST_F(Service, APortThatIsTakenIsAWarning) {
-  const SilentPort taken;
+  const ListeningPort taken;
   MetricsService service({.port = taken.port(), .targets = targets()}, description(), board);
   EXPECT_THAT(log(), HasSubstr("warning rank 0 metrics are not served: "));
   EXPECT_THAT(log(), HasSubstr(std::to_string(taken.port())));
   EXPECT_EQ(url(), "");
   EXPECT_FALSE(std::filesystem::exists(targets())) << "nobody is to be sent there";
   service.end(0);
+}
+
+TEST_F(Service, WithoutAPortTakesAnEarlierRunOffTheList) {
+  MetricsService({.port = 0, .targets = targets()}, description(), board).end(1);
+  const ListeningPort taken;
+  const MetricsService service({.port = taken.port(), .targets = targets()}, description(), board);
+  EXPECT_THAT(nlohmann::json::parse(read_text(targets())), IsEmpty());
 }
 
 TEST_F(Service, AListThatIsNoneIsAWarning) {
@@ -144,7 +132,7 @@ TEST_F(Service, AListThatIsNoneIsAWarning) {
 TEST_F(Service, AGatewayThatIsNotThereIsAWarning) {
   int port = 0;
   {
-    const SilentPort gone;
+    const ListeningPort gone;
     port = gone.port();
   }
   MetricsService service({.push = "http://127.0.0.1:" + std::to_string(port)}, description(), board);
@@ -154,7 +142,7 @@ TEST_F(Service, AGatewayThatIsNotThereIsAWarning) {
 }
 
 TEST_F(Service, AGatewayThatDoesNotAnswerHoldsUpNobodyForLong) {
-  const SilentPort silent;
+  const ListeningPort silent;
   MetricsService service({.push = "http://127.0.0.1:" + std::to_string(silent.port())}, description(), board);
   service.end(0);
   EXPECT_THAT(log(), HasSubstr("does not answer"));

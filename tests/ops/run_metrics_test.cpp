@@ -176,6 +176,19 @@ TEST_F(Metrics, SayHowItEndedOnlyThen) {
   EXPECT_EQ(value("weft_nonfinite_losses_total"), 1);
 }
 
+TEST_F(Metrics, ReplaceWhatIsNoText) {
+  const RunMetrics odd({"a", "adam", "", "/tmp/b\xff", "", 0, {{"node\xfe", "", ""}}}, board);
+  EXPECT_THAT(odd.text(), HasSubstr("run_folder=\"/tmp/b\xEF\xBF\xBD\""));
+  EXPECT_THAT(odd.text(), HasSubstr("hostname=\"node\xEF\xBF\xBD\""));
+}
+
+TEST_F(Metrics, AreNotReadyForWhatAnEarlierRunDid) {
+  report("train", 40);
+  EXPECT_FALSE(metrics.ready());
+  report("train", 41);
+  EXPECT_TRUE(metrics.ready());
+}
+
 TEST_F(Metrics, QuoteWhatIsNoPlainLabel) {
   EXPECT_THAT(metrics.text(), HasSubstr("name=\"a \\\"named\\\" run\",ranks=\"2\""));
 }

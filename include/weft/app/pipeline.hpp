@@ -64,7 +64,7 @@ struct RunView {
 
 /// Runs what `plan` finds, under the folder's lock: makes the folder, saves the resolved config, opens
 /// log/weft.log, serves metrics. Rank 0 plans for all, and gets what `hold` is for. Goes on with a stage that
-/// was stopped. Ends with a table of where the time went. @collective
+/// was stopped. @collective
 /// @throws on all ranks: UserError, before anything is written where the mistake can be known by then; what
 /// run_stage throws.
 void run_pipeline(StageContext context, const Request& request, const RunView& view, RunHold& hold);

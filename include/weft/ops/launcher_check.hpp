@@ -8,8 +8,8 @@ namespace weft {
 /// The value of an environment variable, or null; `std::getenv` unless a test says otherwise.
 using EnvironmentLookup = std::function<const char*(const char*)>;
 
-/// To be called before MPI begins: of a process that srun started without PMIx, Open MPI makes an end in
-/// MPI_Init, with a page of its own. Local. @throws UserError
+/// To be called before MPI begins: of a process that srun started without PMIx or PMI, Open MPI makes an end
+/// in MPI_Init, with a page of its own. Local. @throws UserError
 void check_direct_launch(const EnvironmentLookup& lookup = [](const char* name) {
   return std::getenv(name);
 });

@@ -31,11 +31,13 @@ class MetricsService {
   RunMetrics& metrics() { return metrics_; }
 
   /// Serves no longer, pushes how it all ended, and takes back the notes; but a run that failed stays on the
-  /// list, so that Prometheus finds nobody there and can raise an alarm. Takes 7 s at most.
+  /// list, so that Prometheus finds nobody there and can raise an alarm. Takes 7 s at most, and
+  /// 10 s more where another process holds the list.
   void end(int exit_code);
 
  private:
   void serve();
+  void leave_list() const;
   void push() const;
 
   MetricsOptions options_;

@@ -59,7 +59,8 @@ class RunMetrics {
   /// How the run ends.
   void ended(int exit_code);
 
-  /// Whether training has begun: a step, or as much of the closed form as shows, is done. From any thread.
+  /// Whether training has begun: this process has done a step, or as much of the closed form as shows. From
+  /// any thread.
   bool ready() const;
   /// In Prometheus' text format. From any thread.
   std::string text() const;

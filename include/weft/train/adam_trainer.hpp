@@ -83,6 +83,7 @@ class AdamTrainer final : public Trainer {
   at::Tensor look(std::int64_t count);
   void record(const at::Tensor& sums, std::int64_t count);
   void tell(RunControl& control) const;
+  void tell_losses(RunControl& control) const;
   void obey(Wish wish, const SaveState& save);
   std::int64_t steps_to_look(std::int64_t from) const;
   void begin_epoch();
@@ -113,7 +114,6 @@ class AdamTrainer final : public Trainer {
   Traffic traffic_of_step_;
   StepGradient recorded_gradient_;  ///< on a GPU: where each replay leaves its gradient
   StepGradient gradient_;           ///< of the last step
-  double gradient_norm_ = 0;        ///< of the last step that was recorded in the history
   std::int64_t steps_done_ = 0;
   std::int64_t rewinds_ = 0;
   bool has_state_ = false;  ///< one of this course was saved, or resumed from
