@@ -88,7 +88,8 @@ TEST_P(DamagedCheckpoint, IsPassedOverAndToldOf) {
   EXPECT_EQ(log.text(), "");
   GetParam().apply(folder(30));
   EXPECT_EQ(newest_sound_checkpoint(root()), folder(20));
-  EXPECT_THAT(log.text(), HasSubstr(" warning a damaged checkpoint, step_000000000020 is taken instead: "));
+  EXPECT_THAT(log.text(),
+              HasSubstr(" warning rank 0 a damaged checkpoint, step_000000000020 is taken instead: "));
   EXPECT_THAT(log.text(), HasSubstr("step_000000000030"));
   EXPECT_THAT(log.text(), HasSubstr(GetParam().told));
   GetParam().apply(folder(20));

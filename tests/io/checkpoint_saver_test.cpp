@@ -236,7 +236,7 @@ TEST_F(Saver, FailureOfOneRankIsToldOnAllAndTheNextIsSaved) {
   if (leads()) {
     EXPECT_EQ(saver.account().failures, 1);
     EXPECT_THAT(log.text(),
-                HasSubstr("warning the checkpoint of step 2 could not be saved, the run goes on"));
+                HasSubstr("warning rank 0 the checkpoint of step 2 could not be saved, the run goes on"));
     EXPECT_THAT(log.text(), HasSubstr(fmt::format("rank {}: ", last)));
     EXPECT_THAT(log.text(), HasSubstr("File too large"));
   } else {
