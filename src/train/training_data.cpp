@@ -115,7 +115,7 @@ TrainingData load_training_data(Communicator& rows, const Dataset& dataset) {
            "two frames or more in a trajectory", "record longer"});
     }
   });
-  if (!info.has_derivative) {
+  if (!info.has_derivative && rows.rank() == 0) {
     log_warning(
         "{}: no /derivative; using forward differences (x[t+1] - x[t]) / dt within each trajectory. Noise "
         "that enters at "

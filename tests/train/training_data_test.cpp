@@ -121,6 +121,10 @@ TEST_F(LoadTrainingData, SaysThatItTakesForwardDifferences) {
   EXPECT_EQ(logged(), "");
   test_world().barrier();  // nobody has the first one open any more
   load_training_data(test_world(), dataset(cell));
+  if (test_world().rank() != 0) {
+    EXPECT_EQ(logged(), "") << "once is enough";
+    return;
+  }
   EXPECT_THAT(logged(), testing::HasSubstr("activity.h5: no /derivative; using forward differences"));
   EXPECT_THAT(logged(), testing::HasSubstr("dt = 0.25"));
 }
