@@ -239,8 +239,7 @@ Failure failure_of(const CommandLine& line) {
   } catch (const std::bad_alloc&) {
     return {ExitCode::user_mistake,
             "not enough memory on this machine; start ranks on more machines, or take fewer neurons, "
-            "trajectories "
-            "or frames a batch"};
+            "trajectories or frames a batch"};
   } catch (const std::exception& error) {
     if (const auto words = words_of_device_failure(error)) return {ExitCode::user_mistake, *words};
     return {ExitCode::failure, error.what()};

@@ -88,17 +88,13 @@ void send(mg_connection* connection, const HttpAnswer& answer) {
   write(connection, text);
 }
 
-HttpAnswer plain(int status, const char* words) {
-  return {status, "text/plain; charset=utf-8", std::string(words) + "\n"};
-}
-
 HttpAnswer answer_to(const std::map<std::string, HttpPage>& pages, const char* path) {
   const auto page = path == nullptr ? pages.end() : pages.find(path);
-  if (page == pages.end()) return plain(404, "not found");
+  if (page == pages.end()) return plain_answer(404, "not found");
   try {
     return page->second();
   } catch (...) {
-    return plain(500, "internal error");
+    return plain_answer(500, "internal error");
   }
 }
 
@@ -116,7 +112,7 @@ int serve(mg_connection* connection) {
 int refuse(mg_connection* connection, int status, const char*) {
   if (status != 404 && status != 405) return 1;
   const bool reads = is_read(mg_get_request_info(connection)->request_method);
-  send(connection, reads ? plain(400, "no body is taken") : plain(405, "only GET and HEAD"));
+  send(connection, reads ? plain_answer(400, "no body is taken") : plain_answer(405, "only GET and HEAD"));
   return 0;
 }
 
@@ -146,6 +142,10 @@ mg_context* start(const std::string& where, std::map<std::string, HttpPage>& pag
 }
 
 }  // namespace
+
+HttpAnswer plain_answer(int status, std::string_view line) {
+  return {status, "text/plain; charset=utf-8", fmt::format("{}\n", line)};
+}
 
 HttpServer::HttpServer(const std::string& address, int port, std::map<std::string, HttpPage> pages)
     : address_(address), pages_(std::move(pages)) {

@@ -67,17 +67,16 @@ class Kept {
   std::chrono::steady_clock::time_point made_at_;
 };
 
-HttpAnswer plain(int status, const char* words) { return {status, "text/plain; charset=utf-8", words}; }
-
 std::map<std::string, HttpPage> pages_of(const RunMetrics& metrics) {
   const auto kept = std::make_shared<Kept>([&metrics] { return metrics.text(); });
   return {{"/metrics",
            [kept]() -> HttpAnswer {
              return {200, "text/plain; version=0.0.4; charset=utf-8", kept->text()};
            }},
-          {"/healthz", [] { return plain(200, "alive\n"); }},
+          {"/healthz", [] { return plain_answer(200, "alive"); }},
           {"/readyz", [&metrics] {
-             return metrics.ready() ? plain(200, "training\n") : plain(503, "training has not begun\n");
+             return metrics.ready() ? plain_answer(200, "training")
+                                    : plain_answer(503, "training has not begun");
            }}};
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "weft/core/error.hpp"
+#include "weft/core/utf8.hpp"
 #include "weft/io/files.hpp"
 
 namespace weft {
@@ -88,15 +89,13 @@ std::string text_of(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-/// As it is found again in the file, which holds UTF-8 alone; a folder's name may be any bytes.
-std::string as_utf8(const std::string& text) { return Json::parse(text_of(text)).get<std::string>(); }
-
 bool is_of_folder(const Json& entry, const std::string& folder) {
   const Json labels = entry.value("labels", Json::object());
   const auto label = labels.find("folder");
   return label != labels.end() && *label == folder;
 }
 
+/// The file holds UTF-8 alone; a folder's name may be any bytes.
 Json without_folder(const Json& entries, const std::string& folder) {
   Json others = Json::array();
   for (const Json& entry : entries)

@@ -7,7 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include <nlohmann/json.hpp>
 #include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
@@ -20,6 +19,7 @@
 #include "weft/core/error.hpp"
 #include "weft/core/phase.hpp"
 #include "weft/core/section.hpp"
+#include "weft/core/utf8.hpp"
 #include "weft/core/version.hpp"
 #include "weft/core/wall_clock.hpp"
 #include "weft/io/hdf5.hpp"
@@ -37,18 +37,12 @@ using prometheus::MetricType;
 
 const double process_began = seconds_since_1970();  // static objects are made as it begins
 
-/// What labels may hold: bytes that are no UTF-8, as a file's name may have, are replaced.
-std::string as_label(const std::string& text) {
-  const std::string quoted =
-      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return nlohmann::json::parse(quoted).get<std::string>();
-}
-
+/// Labels are UTF-8.
 RunDescription with_labels(RunDescription run) {
   for (std::string* text : {&run.name, &run.method, &run.config_hash, &run.folder, &run.job})
-    *text = as_label(*text);
+    *text = as_utf8(*text);
   for (RankSeat& seat : run.ranks)
-    for (std::string* text : {&seat.host, &seat.gpu, &seat.uuid}) *text = as_label(*text);
+    for (std::string* text : {&seat.host, &seat.gpu, &seat.uuid}) *text = as_utf8(*text);
   return run;
 }
 
@@ -56,7 +50,7 @@ RunDescription with_labels(RunDescription run) {
 Labels build_labels() {
   const BuildInfo build = build_info();
   return {{"version", std::string(build.version)}, {"commit", std::string(build.commit)},
-          {"torch", std::string(build.torch)},     {"mpi", as_label(mpi_library_version())},
+          {"torch", std::string(build.torch)},     {"mpi", as_utf8(mpi_library_version())},
           {"hdf5", hdf5::library_version()},       {"cuda", std::string(build.cuda)},
           {"nccl", std::string(build.nccl)}};
 }

@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 

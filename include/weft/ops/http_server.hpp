@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 struct mg_context;
 
@@ -13,6 +14,9 @@ struct HttpAnswer {
   std::string content_type;
   std::string body;
 };
+
+/// A line of text.
+HttpAnswer plain_answer(int status, std::string_view line);
 
 /// What a path is answered with. Called on the server's threads, several at a time. Where it throws, the
 /// client gets a 500 and no more.

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <optional>
 #include <string>
 
+#include "weft/core/wall_clock.hpp"
 #include "weft/ops/launcher_check.hpp"
 
 namespace weft {
@@ -21,9 +21,7 @@ class StopRequest {
     bool watches_clock = true;        ///< false: signals alone, where another rank looks at the time
     EnvironmentLookup lookup = [](const char* name) { return std::getenv(name); };
     /// Seconds since 1970.
-    std::function<double()> now = [] {
-      return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-    };
+    std::function<double()> now = seconds_since_1970;
   };
 
   /// The end of a Slurm job that is over already is none: a job that still runs was given more time.
