@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -16,11 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +24,7 @@
 #include "weft/core/error.hpp"
 
 #include "support/failing_call.hpp"
+#include "support/http_client.hpp"
 #include "support/user_error.hpp"
 
 namespace weft {
@@ -41,56 +38,6 @@ using testing::Not;
 using testing::StartsWith;
 
 constexpr std::size_t kBigBody = std::size_t{10} << 20;
-
-/// One connection to a server on this machine.
-class Client {
- public:
-  explicit Client(int port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in server{};
-    server.sin_family = AF_INET;
-    server.sin_port = htons(static_cast<std::uint16_t>(port));
-    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = connect(socket_, reinterpret_cast<const sockaddr*>(&server), sizeof(server)) == 0;
-  }
-  ~Client() { close(socket_); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  bool connected() const { return connected_; }
-
-  /// False where the server is done with this client.
-  bool send(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (count < 0) return false;
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
-    return true;
-  }
-
-  /// All that comes until the server closes the connection.
-  std::string receive() const {
-    std::string text;
-    std::array<char, 65536> part;
-    for (ssize_t count; (count = recv(socket_, part.data(), part.size(), 0)) > 0;)
-      text.append(part.data(), static_cast<std::size_t>(count));
-    return text;
-  }
-
- private:
-  int socket_;
-  bool connected_ = false;
-};
-
-std::string response(int port, const std::string& request) {
-  const Client client(port);
-  client.send(request);
-  return client.receive();
-}
-
-std::string get(int port, const std::string& path) {
-  return response(port, "GET " + path + " HTTP/1.1\r\nHost: weft\r\n\r\n");
-}
 
 std::map<std::string, HttpPage> pages() {
   return {{"/metrics",
@@ -191,7 +138,7 @@ TEST_F(HttpServerTest, AnUpgradeIsNotMade) {
 }
 
 TEST_F(HttpServerTest, LongHeadersAreRefused) {
-  const Client client(port_);
+  const HttpClient client(port_);
   client.send("GET /metrics HTTP/1.1\r\nX: " + std::string(1 << 20, 'x') + "\r\n\r\n");
   EXPECT_THAT(client.receive(), Not(HasSubstr("200 OK")));
   expect_still_served();
@@ -207,7 +154,7 @@ TEST_F(HttpServerTest, BodiesAreRefused) {
 TEST_F(HttpServerTest, BodiesWithoutEndAreNotRead) {
   for (const std::string method : {"GET", "POST", "PUT"}) {
     for (const std::string header : {"Content-Length: 999999999999", "Transfer-Encoding: chunked"}) {
-      const Client client(port_);
+      const HttpClient client(port_);
       bool sent = client.send(method + " /metrics HTTP/1.1\r\n" + header + "\r\n\r\n");
       const std::string part = "10000\r\n" + std::string(1 << 16, 'x') + "\r\n";
       while (sent) sent = client.send(part);
@@ -233,17 +180,18 @@ TEST_F(HttpServerTest, ManyClientsAreAnsweredAtOnce) {
 }
 
 TEST_F(HttpServerTest, ClientsThatHangDoNotKeepOthersOutForGood) {
-  const Client reads_nothing(port_);
+  const HttpClient reads_nothing(port_);
   reads_nothing.send("GET /big HTTP/1.1\r\n\r\n");
-  const std::array<Client, 4> silent{Client(port_), Client(port_), Client(port_), Client(port_)};
-  const Client in_the_middle(port_);
+  const std::array<HttpClient, 4> silent{HttpClient(port_), HttpClient(port_), HttpClient(port_),
+                                         HttpClient(port_)};
+  const HttpClient in_the_middle(port_);
   in_the_middle.send("GET /metrics HT");
   expect_still_served();
 }
 
 TEST_F(HttpServerTest, AClientThatLeavesInTheMiddleIsForgotten) {
   for (int k = 0; k < 20; ++k) {
-    const Client client(port_);
+    const HttpClient client(port_);
     client.send("GET /big HTTP/1.1\r\n\r\n");
   }
   expect_still_served();
@@ -252,11 +200,11 @@ TEST_F(HttpServerTest, AClientThatLeavesInTheMiddleIsForgotten) {
 TEST(HttpServer, EndsWhileClientsHang) {
   std::optional<HttpServer> server(std::in_place, "127.0.0.1", 0, pages());
   const int port = server->port();
-  std::array<std::optional<Client>, 30> clients;
+  std::array<std::optional<HttpClient>, 30> clients;
   for (auto& client : clients) client.emplace(port);
   for (std::size_t k = 0; k < clients.size(); k += 3) clients[k]->send("GET /big HTTP/1.1\r\n\r\n");
   server.reset();
-  EXPECT_FALSE(Client(port).connected());
+  EXPECT_FALSE(HttpClient(port).connected());
 }
 
 TEST(HttpServer, ASlowPageDoesNotHoldUpOthers) {
@@ -270,7 +218,7 @@ TEST(HttpServer, ASlowPageDoesNotHoldUpOthers) {
                            {"/metrics", [] {
                               return HttpAnswer{200, "text/plain", "up 1\n"};
                             }}});
-  const Client slow(server.port());
+  const HttpClient slow(server.port());
   slow.send("GET /slow HTTP/1.1\r\n\r\n");
   EXPECT_THAT(get(server.port(), "/metrics"), EndsWith("up 1\n"));
   may_answer = true;

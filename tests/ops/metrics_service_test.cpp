@@ -5,14 +5,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <nlohmann/json.hpp>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "weft/core/log.hpp"
 #include "weft/io/files.hpp"
 
+#include "support/http_client.hpp"
 #include "support/listening_port.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -21,25 +19,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-/// The answer to GET, whole.
-std::string get(const std::string& path, int port) {
-  const int client = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  std::string answer;
-  if (connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
-    const std::string request = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    EXPECT_EQ(send(client, request.data(), request.size(), MSG_NOSIGNAL), std::ssize(request));
-    char bytes[4096];
-    for (ssize_t count; (count = recv(client, bytes, sizeof(bytes), 0)) > 0;)
-      answer.append(bytes, static_cast<std::size_t>(count));
-  }
-  close(client);
-  return answer;
-}
 
 class Service : public testing::Test {
  protected:
@@ -69,15 +48,15 @@ TEST_F(Service, ServesMetricsAndHealth) {
   MetricsService service({.port = 0}, description(), board);
   EXPECT_THAT(url(), testing::MatchesRegex("http://127\\.0\\.0\\.1:[0-9]+/metrics\n"));
   EXPECT_THAT(log(), HasSubstr("metrics: " + url()));
-  const std::string metrics = get("/metrics", port());
+  const std::string metrics = get(port(), "/metrics");
   EXPECT_THAT(metrics, testing::StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(metrics, HasSubstr("Content-Type: text/plain; version=0.0.4"));
   EXPECT_THAT(metrics, HasSubstr("weft_run_info{"));
-  EXPECT_THAT(get("/healthz", port()), testing::StartsWith("HTTP/1.1 200"));
-  EXPECT_THAT(get("/readyz", port()), testing::StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(get(port(), "/healthz"), testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(get(port(), "/readyz"), testing::StartsWith("HTTP/1.1 503"));
   service.metrics().progress({"train", 0, 10, "steps", ""});
   service.metrics().progress({"train", 1, 10, "steps", ""});
-  EXPECT_THAT(get("/readyz", port()), testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(get(port(), "/readyz"), testing::StartsWith("HTTP/1.1 200"));
 }
 
 TEST_F(Service, IsOnTheListWhileItLasts) {
@@ -124,7 +103,7 @@ TEST_F(Service, AListThatIsNoneIsAWarning) {
   std::ofstream(targets()) << "not a list";
   MetricsService service({.port = 0, .targets = targets()}, description(), board);
   EXPECT_THAT(log(), HasSubstr("this run is not on the list of targets: "));
-  EXPECT_THAT(get("/metrics", port()), testing::StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(get(port(), "/metrics"), testing::StartsWith("HTTP/1.1 200"));
   service.end(0);
   EXPECT_EQ(read_text(targets()), "not a list");
 }
