@@ -9,6 +9,9 @@ import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True  # nothing is left beside the sources
+from servers import MPI  # noqa: E402
+
 
 class MpirunScriptTest(unittest.TestCase):
     def setUp(self):
@@ -24,8 +27,7 @@ class MpirunScriptTest(unittest.TestCase):
     def start(self, *arguments, **variables):
         known = ("OMPI_", "PMIX_", "SLURM_", "NCCL_", "UCX_", "WEFT_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(known)}
-        environment |= {"WEFT": str(WEFT), "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-                        "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {"WEFT": str(WEFT), **MPI}
         return subprocess.run([SOURCE / "launch/mpirun.sh", *map(str, arguments)], env=environment | variables, cwd=self.work,
                               capture_output=True, text=True, timeout=240)
 

@@ -24,20 +24,17 @@ import urllib.request
 
 sys.dont_write_bytecode = True  # nothing is left beside the sources
 import draw_dashboard  # noqa: E402
+from servers import MPI, SERVERS, free_ports  # noqa: E402
 
 SOURCE = pathlib.Path()
 BUILD = pathlib.Path()
 PICTURE = None
-SERVERS = pathlib.Path(os.environ.get("WEFT_TEST_SERVERS")
-                       or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
-                                       "weft", "test-servers-1"))
 PROMETHEUS = SERVERS / "usr/bin/prometheus"
 PROMTOOL = SERVERS / "usr/bin/promtool"
 PUSHGATEWAY = SERVERS / "usr/bin/prometheus-pushgateway"
 
 PATIENCE = 120  # [s] until something that never comes is given up
-ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                   OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1", OMP_NUM_THREADS="1")
+ENVIRONMENT = dict(os.environ, OMPI_MCA_mpi_yield_when_idle="1", **MPI)
 
 # Prometheus looks at new targets every 5 s: the burn-in makes the first run longer than that.
 CLOSED_FORM = {"simulation.neurons": 1000, "simulation.frames": 4000, "simulation.burn_in": 120000, "checkpoint.interval": 2}
@@ -73,12 +70,6 @@ def answers(url):
         return get(url)[0] == 200
     except OSError:
         return False
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Process:
@@ -158,13 +149,13 @@ class Monitoring:
         self.targets.parent.mkdir()
         self.processes = []
         try:
-            port = free_port()
+            port = free_ports(1)[0]
             self.push_url = f"http://127.0.0.1:{port}"
             self.start(self.push_url, [PUSHGATEWAY, f"--web.listen-address=127.0.0.1:{port}"], "pushgateway.txt")
             (self.work / "prometheus.yml").write_text(self.config(port))
             rules = (SOURCE / "deploy/prometheus/rules.yml").read_text()
             (self.work / "rules.yml").write_text(re.sub(r"for: \d+m", "for: 0s", rules))
-            port = free_port()
+            port = free_ports(1)[0]
             self.url = f"http://127.0.0.1:{port}"
             self.start(self.url, [PROMETHEUS, f"--config.file={self.work}/prometheus.yml",
                                   f"--storage.tsdb.path={self.work}/storage",
@@ -457,7 +448,7 @@ class BadInput(unittest.TestCase):
         self.assertFalse((run.folder / "log/metrics.url").exists())
 
     def test_pushgateway_and_targets_out_of_reach(self):
-        gateway, targets = f"http://127.0.0.1:{free_port()}", "/dev/null/targets.json"
+        gateway, targets = f"http://127.0.0.1:{free_ports(1)[0]}", "/dev/null/targets.json"
         run = self.launch("out_of_reach", self.SMALL,
                           self.SERVED + ["--metrics-push", gateway, "--metrics-targets", targets])
         self.expect_done(run)

@@ -20,9 +20,10 @@ import unittest
 
 import h5py
 
+sys.dont_write_bytecode = True  # nothing is left beside the sources
+from servers import MPI, SERVERS, free_ports  # noqa: E402
+
 PATIENCE = 240  # s; nothing that works takes as long
-SERVERS = pathlib.Path(os.environ.get("WEFT_TEST_SERVERS") or
-                       pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weft/test-servers-1")
 
 CONFIGURATION = """
 ClusterName=weft
@@ -59,16 +60,6 @@ PartitionName=all Nodes=node Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def wait_for(what, condition, job=None):
     """What condition() returns, once that is true."""
     end = time.monotonic() + PATIENCE
@@ -101,9 +92,7 @@ class Slurm:
         self.environment |= {
             "PATH": f"{SERVERS}/usr/bin:{SERVERS}/usr/sbin:{os.environ['PATH']}",
             "LD_LIBRARY_PATH": f"{plugins}:{plugins.parent}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":"),
-            "SLURM_CONF": str(work / "slurm.conf"), "OMP_NUM_THREADS": "1",
-            "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-            "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
+            "SLURM_CONF": str(work / "slurm.conf"), "OMPI_MCA_mpi_yield_when_idle": "1", **MPI}
         work.chmod(0o755)
         for folder in ("state", "spool"):
             (work / folder).mkdir()
