@@ -4,8 +4,8 @@
 # At the end it names what was skipped, and why. Exit code: not 0 where a test failed.
 set -euo pipefail
 
-"$(dirname "${BASH_SOURCE[0]}")/../deploy/install-test-servers.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" all
+"$root/deploy/install-test-servers.sh"
 log=Testing/Temporary/LastTest.log
 status=0
 
